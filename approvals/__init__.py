@@ -1,0 +1,1 @@
+"""Approvals: a question to a role about a task, and its answer."""

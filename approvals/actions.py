@@ -1,0 +1,250 @@
+"""Every verb on approvals: ask, decide, cancel, expire; and what the end of a task does to them."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.dispatch import receiver
+
+from approvals.models import DECIDED, Approval
+from audit.action import Key, Lapsed, Made, Versions, action, check_version, held, once
+from audit.actor import SYSTEM, Actor, chart_role
+from audit.errors import Conflict, Invalid, KeyReused, NotAllowed, NotFound
+from audit.models import change, event, insert
+from sessions.actions import expire_session, locked_task
+from sessions.models import Session, Task, retention
+from sessions.signals import task_ending
+
+SHORTEST, LONGEST = 60, 30 * 86_400
+
+
+class Refused(NotAllowed):
+    """An attempt to decide by somebody who may not: worth keeping, so it leaves an event."""
+
+    slug = "not-yours-to-decide"
+
+    def __init__(self, approval: Approval, message: str) -> None:
+        super().__init__(message)
+        self.approval = approval
+
+
+def ask(
+    *, actor: Actor, task_id: UUID, approver_role: str, reason: str = "", expires_in: int | None = None, key: Key | None = None
+) -> Made[Approval]:
+    """Ask a role to approve a task; asking again while the request is open finds it and consumes no key.
+
+    `expires_in` is seconds, 60 to 30 days, cut to SESSION_RETENTION_DAYS. Raises Conflict when the task has ended.
+    """
+    chart_role("approver_role", approver_role)
+    lifetime = _lifetime(expires_in)
+    if key and (before := held(Approval, "requested_by", actor, key)):
+        return Made(before, replayed=True)
+    fresh = Approval(
+        approver_role=approver_role, reason=reason, requested_by=actor.principal, requested_by_name=actor.name[:255],
+        expires_at=Now() + lifetime, idempotency_key=key.value if key else None, request_digest=key.digest if key else None,
+    )  # fmt: skip
+
+    def make() -> Approval:
+        task = locked_task(actor, task_id)
+        role = _asking_role(actor, task)
+        if not task.is_open:
+            raise Conflict(f"The task is {task.status}; only an open task can be approved.", "task-ended")
+        if there := Approval.objects.select_for_update().filter(task=task, approver_role=approver_role, status="pending").first():
+            there.task = task
+            if not there.has_lapsed:
+                return there
+            _expire(there)
+        fresh.task, fresh.from_role, fresh.version = task, task.from_role, 1
+        insert(fresh, "requested", actor=actor, role=role, of=approver_role, task=task.pk)
+        return fresh
+
+    made = once(Approval, "requested_by", actor, key, make)
+    return made if made.replayed or made.row is fresh else _found(actor, made.row, key)
+
+
+def _lifetime(expires_in: int | None) -> timedelta:
+    seconds = settings.APPROVAL_TTL_SECONDS if expires_in is None else expires_in
+    if not SHORTEST <= seconds <= LONGEST and expires_in is not None:
+        raise Invalid("expires_in", f"Must be from {SHORTEST} to {LONGEST} seconds.")
+    return min(timedelta(seconds=seconds), retention())
+
+
+def _asking_role(actor: Actor, task: Task) -> str:
+    """The role in which the caller asks: the task's creator, a holder of from_role, or its claimer may."""
+    if actor.holds(task.from_role) or actor.principal == task.created_by:
+        return task.from_role
+    if actor.principal == task.claimed_by:
+        return task.to_role
+    raise NotAllowed("Only who sent the task, its role, or who claimed it may ask for approval.")
+
+
+def _found(actor: Actor, there: Approval, key: Key | None) -> Made[Approval]:
+    """An open request that was there already: the same call's (a duplicate that had to wait), or another's."""
+    if key and there.requested_by == actor.principal and there.idempotency_key == key.value:
+        if there.request_digest != key.digest:
+            raise KeyReused("This Idempotency-Key came with another body before; use a new key for a new request.")
+        return Made(there, replayed=True)
+    return Made(there, found=True)
+
+
+def decide(*, actor: Actor, approval_id: UUID, verdict: str, note: str = "", expected: Versions = None) -> Approval:
+    """Approve or reject: exactly one winner. The same verdict by the same person again changes nothing.
+
+    Raises Conflict saying what, who and when if it was decided otherwise; Refused (with an event) if it is not the caller's.
+    """
+    try:
+        return _decide(actor=actor, approval_id=approval_id, verdict=verdict, note=note, expected=expected)
+    except Refused as refused:
+        # After the rollback, in its own transaction: the refusal stays though nothing changed.
+        told = event(
+            refused.approval, "refused", actor=actor, role=actor.acting_as(refused.approval.approver_role), refused=True,
+            verdict=verdict, because=str(refused),
+        )  # fmt: skip
+        told.save(force_insert=True)
+        raise
+
+
+@action
+def _decide(*, actor: Actor, approval_id: UUID, verdict: str, note: str, expected: Versions) -> Approval:
+    approval = _locked(actor, approval_id)
+    if why := why_not_decide(actor, approval):
+        raise Refused(approval, why)
+    check_version(approval, expected)
+    if approval.status == verdict and approval.decided_by == actor.principal:
+        return approval
+    if approval.status != "pending":
+        raise already_decided(approval)
+    if verdict == "rejected" and not note:
+        raise Invalid("comments", "A rejection needs a reason, so that the asker knows what to change.")
+    values = {"status": verdict, "notes": note, "decided_by": actor.principal, "decided_by_name": actor.name[:255], "decision_at": Now()}
+    change(approval, verdict, values, actor=actor, role=actor.acting_as(approval.approver_role), **({"note": note} if note else {}))
+    return approval
+
+
+def _locked(actor: Actor, approval_id: UUID) -> Approval:
+    """The request with task and session, locked in the one order; NotFound unless readable, Lapsed if its time is over."""
+    Session.objects.live().filter(task__approvals=approval_id).update(updated_at=Now())
+    in_time = Approval.objects.annotate(due=Q(status="pending", expires_at__lte=Now()))  # the database's clock decides
+    approval = in_time.select_for_update(of=("self",)).whole().filter(pk=approval_id).first()
+    if not approval or not can_read(actor, approval):
+        raise NotFound("There is no such request, or it is not yours to read.")
+    if (session := approval.task.carrier) and session.has_lapsed:
+        raise Lapsed(lambda: expire_session(session.pk))
+    if approval.due:
+        raise Lapsed(lambda: expire_approval(approval_id))
+    return approval
+
+
+def can_read(actor: Actor, approval: Approval) -> bool:
+    """Approval.objects.readable_by for one row; the common cases without asking the database."""
+    roles = {approval.approver_role, approval.from_role, approval.task.to_role}
+    return actor.reads_all or bool(roles & actor.org_roles) or Task.objects.readable_by(actor).filter(pk=approval.task_id).exists()
+
+
+def why_not_decide(actor: Actor, approval: Approval) -> str:
+    """Why this caller may not decide it; empty if they may (contract, "Who may decide"; four eyes on every path)."""
+    if not actor.is_person:
+        return "Only people decide; an agent cannot."
+    if not (actor.holds(approval.approver_role) or actor.is_admin):
+        return f"Only a holder of {approval.approver_role} decides this."
+    if actor.principal == approval.requested_by:
+        return "You asked for this yourself; somebody else must decide it."
+    if actor.principal == approval.task.created_by:
+        return "You sent this task yourself; somebody else must decide it."
+    return ""
+
+
+def already_decided(approval: Approval) -> Conflict:
+    """What a late decider is told: what, who and when."""
+    if approval.status not in DECIDED:
+        return Conflict(f"The request is {approval.status}; nobody can decide it any more.", "not-pending", status=approval.status)
+    at = approval.decision_at
+    who = {"decision": approval.status, "decided_by": approval.decided_by_name, "decision_at": at.isoformat() if at else None}
+    return Conflict(f"{approval.decided_by_name} {approval.status} it at {at:%Y-%m-%d %H:%M:%S} UTC.", "already-decided", **who)
+
+
+def decide_for_task(
+    *, actor: Actor, task_id: UUID, verdict: str, note: str = "", approver_role: str | None = None
+) -> tuple[Approval, bool]:
+    """Decide the one open request of a task that the caller may decide (existing clients know no approval id).
+
+    Says too whether it was decided now; False when the caller had given that verdict before.
+    """
+    task = Task.objects.readable_by(actor).filter(pk=task_id).first()
+    if not task:
+        raise NotFound("There is no such task, or it is not yours to read.")
+    asked = Approval.objects.whole().filter(task=task, **({"approver_role": approver_role} if approver_role else {}))
+    open_ones = list(asked.waiting())
+    mine = [approval for approval in open_ones if not why_not_decide(actor, approval)]
+    if len(mine) > 1:
+        ids = [f"approval-{approval.pk}" for approval in mine]
+        raise Conflict("Several requests are open; decide one of them by its id.", "several-open", approval_ids=ids)
+    if open_ones:
+        return decide(actor=actor, approval_id=(mine or open_ones)[0].pk, verdict=verdict, note=note), True
+    return _decided_before(actor, verdict, asked), False
+
+
+def _decided_before(actor: Actor, verdict: str, asked: QuerySet[Approval]) -> Approval:
+    decided = asked.filter(status__in=DECIDED).order_by("-decision_at")
+    if same := decided.filter(status=verdict, decided_by=actor.principal).first():
+        return same
+    if last := decided.first():
+        raise already_decided(last)
+    raise Conflict("No request is open on this task.", "no-open-approval")
+
+
+@action
+def cancel(*, actor: Actor, approval_id: UUID, reason: str = "") -> Approval:
+    """Take a request back: who asked, or admin. A cancelled one stays as it is."""
+    approval = _locked(actor, approval_id)
+    if not (actor.principal == approval.requested_by or actor.is_admin):
+        raise NotAllowed("Only who asked, or admin, may cancel the request.")
+    if approval.status == "cancelled":
+        return approval
+    if approval.status != "pending":
+        raise already_decided(approval)
+    _cancel(approval, actor, actor.acting_as(approval.from_role), because=reason)
+    return approval
+
+
+def _cancel(approval: Approval, actor: Actor, role: str, because: str) -> None:
+    values = {"status": "cancelled", "decision_at": Now()}
+    change(approval, "cancelled", values, actor=actor, role=role, **({"because": because} if because else {}))
+
+
+@action
+def expire_approval(approval_id: UUID) -> bool:
+    """Expire one request if its time is over. Says whether it did; somebody else's lock means somebody else does."""
+    lapsed = Approval.objects.lapsed().select_for_update(of=("self",), skip_locked=True).whole()
+    approval = lapsed.filter(pk=approval_id).first()
+    if approval:
+        _expire(approval)
+    return bool(approval)
+
+
+def _expire(approval: Approval) -> None:
+    """The moment that counts is when its time was over, not when somebody noticed."""
+    change(approval, "expired", {"status": "expired", "decision_at": approval.expires_at}, actor=SYSTEM, role="system")
+
+
+def expire_due(batch: int = 500) -> int:
+    """One batch of everything whose time is over; returns how many objects it expired. Safe twice and in parallel."""
+    sessions = [expire_session(pk) for pk in Session.objects.lapsed().values_list("pk", flat=True)[:batch]]
+    requests = [expire_approval(pk) for pk in Approval.objects.lapsed().values_list("pk", flat=True)[:batch]]
+    return sum(sessions) + sum(requests)
+
+
+@receiver(task_ending, sender=Task)
+def end_requests(*, task: Task, actor: Actor, role: str, because: str, **_: Any) -> None:
+    """An ended task leaves no request open: completing waits for the answer, failing and cancelling take it back."""
+    for approval in Approval.objects.select_for_update().filter(task=task, status="pending").order_by("id"):
+        approval.task = task
+        if approval.has_lapsed:
+            _expire(approval)
+        elif task.status == "completed":
+            raise Conflict(f"{approval.approver_role} has not answered yet; a task completes after that.", "approval-pending")
+        else:
+            _cancel(approval, actor, role, because)

@@ -1,0 +1,5 @@
+"""The pages of approvals."""
+
+from django.urls import path
+
+urlpatterns = []

@@ -1,0 +1,5 @@
+"""The pages of audit."""
+
+from django.urls import path
+
+urlpatterns = []

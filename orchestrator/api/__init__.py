@@ -1,0 +1,139 @@
+"""The agents' door: one NinjaAPI, closed unless a route says otherwise."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.security import HttpBearer
+
+from audit.errors import DomainError
+from orchestrator import __version__, health
+from orchestrator.api import approvals, sessions, tasks
+from orchestrator.api.problems import from_domain, problem
+from orchestrator.api.wire import StrictParser
+from orchestrator.identity import BadToken, actor_from_token, set_actor
+
+
+class Bearer(HttpBearer):
+    """A JWT in the Authorization header (RFC 6750)."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> bool:
+        """Name the caller, then look at the query: nobody else learns what we know."""
+        set_actor(request, actor_from_token(token.strip(), request.trace_id))  # type: ignore[attr-defined]
+        _refuse_unknown_parameters(request)
+        return True
+
+
+api = NinjaAPI(
+    title="Org-Chart Orchestrator", version=__version__, urls_namespace="api", auth=Bearer(), parser=StrictParser(),
+    description="Agents open sessions, hand tasks along the org chart and ask for approval.",
+)  # fmt: skip
+api.add_router("/sessions", sessions.router)
+api.add_router("/tasks", tasks.router)
+api.add_router("/approvals", approvals.router)
+
+
+@api.get("/health", auth=None)
+def api_health(request: HttpRequest) -> HttpResponse:
+    """Whether the database and Redis answer."""
+    return health.health(request)
+
+
+@api.get("/status", auth=None)
+def api_status(request: HttpRequest) -> HttpResponse:
+    """Which version runs."""
+    return health.status(request)
+
+
+@cache
+def _parameters() -> dict[tuple[str, str], set[str]]:
+    """The query parameters of each (route, method), from the API's own description."""
+    paths: dict[str, Any] = api.get_openapi_schema()["paths"]
+    return {
+        (path.replace("{", "<").replace("}", ">").lstrip("/"), method.upper()): {
+            parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"
+        }
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+
+
+def _refuse_unknown_parameters(request: HttpRequest) -> None:
+    match = request.resolver_match
+    known = _parameters().get((match.route if match else "", request.method or ""), set())
+    if unknown := sorted(request.GET.keys() - known):
+        raise UnknownParameters(unknown)
+
+
+class UnknownParameters(Exception):
+    """Query parameters that the route does not have."""
+
+
+@api.exception_handler(DomainError)
+def _domain_error(request: HttpRequest, error: Any) -> HttpResponse:
+    return from_domain(request, error)
+
+
+@api.exception_handler(UnknownParameters)
+def _unknown_parameters(request: HttpRequest, error: Any) -> HttpResponse:
+    return _fields(request, [(name, "is no parameter of this route; leave it out") for name in error.args[0]])
+
+
+@api.exception_handler(BadToken)
+def _bad_token(request: HttpRequest, error: Any) -> HttpResponse:
+    return problem(request, 401, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+@api.exception_handler(AuthenticationError)
+def _no_token(request: HttpRequest, error: Any) -> HttpResponse:
+    said = "Send Authorization: Bearer and your token."
+    return problem(request, 401, said, headers={"WWW-Authenticate": 'Bearer error="invalid_request"'})
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Any) -> HttpResponse:
+    return problem(request, 404)
+
+
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, error: Any) -> HttpResponse:
+    """ninja wraps whatever its parser raised; the parser's own sentence is the better one."""
+    cause = error.__cause__
+    return from_domain(request, cause) if isinstance(cause, DomainError) else problem(request, error.status_code)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
+    return _fields(request, [(_path(found["loc"]), _sentence(found)) for found in error.errors])
+
+
+def _path(loc: tuple[Any, ...]) -> str:
+    """Where in the body or query: task.task_type. ninja puts the source and the argument's name before it."""
+    return ".".join(str(part) for part in loc[2:] if part != "function-before") or "body"
+
+
+SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "extra_forbidden": lambda ctx: "is not known here; leave it out",
+    "missing": lambda ctx: "is required",
+    "string_too_short": lambda ctx: "must not be blank",
+    "string_too_long": lambda ctx: f"may hold {ctx['max_length']} characters",
+    "string_type": lambda ctx: "must be text",
+    "dict_type": lambda ctx: "must be a JSON object",
+    "model_attributes_type": lambda ctx: "must be a JSON object",
+    "value_error": lambda ctx: str(ctx["error"]),
+    "uuid_type": lambda ctx: "must be an id, as text",
+}
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    sentence = SENTENCES.get(found["type"])
+    return sentence(found.get("ctx", {})) if sentence else str(found["msg"])
+
+
+def _fields(request: HttpRequest, found: list[tuple[str, str]]) -> HttpResponse:
+    errors = [{"field": field, "message": message} for field, message in found]
+    detail = "; ".join(f"{field} {message}" for field, message in found[:5])[:1000] + "."
+    return problem(request, 422, detail, errors=errors)

@@ -1,0 +1,113 @@
+"""Lists and versions: pages, signed cursors, ETag and If-Match."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from django.core import signing
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from pydantic import AfterValidator, BaseModel
+
+from audit.actor import actor_of
+from audit.errors import Invalid
+from audit.models import Audited
+
+Row = TypeVar("Row", bound=Model)
+MOST = 100  # rows of one page
+FARTHEST = 100_000  # rows that pages may skip; a cursor walks farther
+COUNTED = 10_000  # beyond that `total` is not exact
+ETAG = re.compile(r'"(\d{1,9})(?:-expired)?"')
+
+
+def _moment(value: datetime) -> datetime:
+    """In UTC; without a zone it is UTC. Years that no row can have are a mistake, not an error of the database."""
+    if not 1970 <= value.year <= 9000:
+        raise ValueError("must lie between 1970 and 9000")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_moment)]
+
+
+class Paging(BaseModel):
+    """The members of every list's query; since and until mean created."""
+
+    page: int = 1
+    page_size: int = 20
+    cursor: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+def listed(request: HttpRequest, name: str, rows: QuerySet[Row], query: Paging, shape: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+    """One page of `rows`, newest first, in the contract's envelope; two queries."""
+    if query.since:
+        rows = rows.filter(created_at__gte=query.since)
+    if query.until:
+        rows = rows.filter(created_at__lt=query.until)
+    size, page = min(max(query.page_size, 1), MOST), max(query.page, 1)
+    total = rows.order_by()[: COUNTED + 1].count()
+    found = _page(request, rows.order_by("-created_at", "-id"), query, page, size)
+    more = len(found) > size
+    members = {
+        name: [shape(row) for row in found[:size]], "total": min(total, COUNTED), "page": page, "page_size": size,
+        "next_cursor": _cursor(request, query, found[size - 1]) if more else None,
+    }  # fmt: skip
+    return members if total <= COUNTED else {**members, "total_is_exact": False}
+
+
+def _page(request: HttpRequest, rows: QuerySet[Row], query: Paging, page: int, size: int) -> list[Row]:
+    """One row more than asked, to know whether there is a next page."""
+    if query.cursor:
+        at, id = _read_cursor(request, query)
+        # The first condition lets the index begin there; the second leaves out what came before in the same instant.
+        return list(rows.filter(created_at__lte=at).exclude(created_at=at, id__gte=id)[: size + 1])
+    start = (page - 1) * size
+    if start + size > FARTHEST:
+        raise Invalid("cursor", f"Pages end at row {FARTHEST}; walk on with cursor, from next_cursor.")
+    return list(rows[start : start + size + 1])
+
+
+def _cursor(request: HttpRequest, query: Paging, last: Any) -> str:
+    return signing.dumps([_bound(request, query), last.created_at.isoformat(), str(last.pk)], salt="cursor", compress=True)
+
+
+def _read_cursor(request: HttpRequest, query: Paging) -> tuple[datetime, UUID]:
+    try:
+        bound, at, id = signing.loads(query.cursor or "", salt="cursor")
+        if bound == _bound(request, query):
+            return datetime.fromisoformat(at), UUID(id)
+    except (signing.BadSignature, ValueError, TypeError):
+        pass
+    raise Invalid("cursor", "This cursor does not belong to this list, these filters and this caller; begin without one.")
+
+
+def _bound(request: HttpRequest, query: Paging) -> str:
+    """What a cursor belongs to: route, filters, caller."""
+    filters = {name: str(value) for name, value in query.model_dump(exclude={"page", "page_size", "cursor"}).items()}
+    text = json.dumps([request.path, actor_of(request).principal, filters], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def etag(row: Audited) -> str:
+    """The row's version; having lapsed counts as another one."""
+    return f'"{row.version}-expired"' if getattr(row, "has_lapsed", False) else f'"{row.version}"'
+
+
+def one(row: Audited, body: dict[str, Any]) -> HttpResponse:
+    """One object's answer with its ETag."""
+    return JsonResponse(body, headers={"ETag": etag(row)})
+
+
+def if_match(request: HttpRequest) -> frozenset[int] | None:
+    """The versions that the caller will accept; None for any. A tag we never gave matches nothing."""
+    given = request.headers.get("If-Match")
+    if given is None or given.strip() == "*":
+        return None
+    tags = [ETAG.fullmatch(tag.strip()) for tag in given.split(",")]
+    return frozenset(int(tag[1]) for tag in tags if tag)

@@ -1,0 +1,122 @@
+"""The agents' door to sessions: shapes and endpoints."""
+
+from typing import Any
+
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from audit.actor import actor_of
+from audit.errors import DomainError, NotFound
+from orchestrator.api import idempotency
+from orchestrator.api.paging import Paging, if_match, listed, one
+from orchestrator.api.wire import Find, In, Object, TaskId, Word, one_of, path_id, written
+from sessions import actions
+from sessions.models import Session, SessionStatus
+
+router = Router(tags=["sessions"])
+
+
+class SessionIn(In):
+    """What opens a session."""
+
+    agent_role: Word
+    task_id: TaskId | None = None
+    metadata: Object | None = None
+
+
+class SessionChange(In):
+    """What changes one."""
+
+    status: Word | None = None
+    task_id: TaskId | None = None
+    metadata: Object | None = None
+
+
+class SessionsQuery(Paging):
+    """Which sessions to list."""
+
+    status: Word | None = None
+    agent_role: Word | None = None
+    q: Find | None = None
+
+
+class UnknownStatus(DomainError):
+    """Existing clients expect 400 for this, not 422."""
+
+    slug, status = "unknown-status", 400
+
+
+def shape(session: Session) -> dict[str, Any]:
+    """The session as every reply shows it."""
+    return {
+        "session_id": str(session.pk), "agent_role": session.role, "state": session.effective_status,
+        "task_id": written("task", session.task_id), "metadata": session.metadata, "trace_id": str(session.trace_id),
+        "created_at": session.created_at, "updated_at": session.updated_at,
+    }  # fmt: skip
+
+
+@router.post("", response={201: None})
+def open_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
+    """Open a session in one of your roles."""
+    actor = actor_of(request)
+    actions.allow_opening(actor, body.agent_role)
+    return idempotency.answer(
+        request,
+        status=201,
+        run=lambda key: actions.open_session(actor=actor, role=body.agent_role, metadata=body.metadata, task_id=body.task_id, key=key),
+        reply=lambda session: {"session_id": str(session.pk), "status": "pending"},
+        where=lambda session: f"/api/sessions/{session.pk}",
+    )
+
+
+@router.get("")
+def list_sessions(request: HttpRequest, query: Query[SessionsQuery]) -> dict[str, Any]:
+    """The sessions of your roles, newest first."""
+    one_of("status", query.status, SessionStatus.values)
+    rows = Session.objects.of_roles(actor_of(request))
+    rows = rows.in_state(query.status) if query.status else rows
+    rows = rows.filter(role=query.agent_role) if query.agent_role else rows
+    return listed(request, "sessions", _matching(rows, query.q) if query.q else rows, query, shape)
+
+
+def _matching(rows: QuerySet[Session], words: str) -> QuerySet[Session]:
+    """Whole words of the metadata, by PostgreSQL's text search."""
+    match = RawSQL("to_tsvector('simple', sessions.metadata) @@ plainto_tsquery('simple', %s)", [words], output_field=BooleanField())
+    return rows.filter(match)
+
+
+@router.get("/{session_id}")
+def read_session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """One session, by its own id or by that of the task it carries."""
+    return _read(request, session_id)
+
+
+def _read(request: HttpRequest, session_id: str) -> HttpResponse:
+    carried = session_id.strip().lower().startswith("task-")
+    id = path_id("task" if carried else "session", session_id)
+    readable = Session.objects.readable_by(actor_of(request))
+    session = readable.filter(task_id=id).first() if carried else readable.filter(pk=id).first() or readable.filter(task_id=id).first()
+    if not session:
+        raise NotFound("There is no such session, or it is not yours to read.")
+    return one(session, shape(session))
+
+
+@router.put("/{session_id}")
+def change_session(request: HttpRequest, session_id: str, body: SessionChange) -> HttpResponse:
+    """Move a session, merge into its metadata, give it its task."""
+    if body.status and body.status not in SessionStatus.values:
+        raise UnknownStatus(f"{body.status} is no status; there are {', '.join(SessionStatus.values)}.")
+    session = actions.update_session(
+        actor=actor_of(request), session_id=path_id("session", session_id), status=body.status, metadata=body.metadata,
+        task_id=body.task_id, expected=if_match(request),
+    )  # fmt: skip
+    return _read(request, str(session.pk))
+
+
+@router.post("/{session_id}/heartbeat", response={204: None})
+def heartbeat(request: HttpRequest, session_id: str) -> HttpResponse:
+    """A sign of life: keeps the session from expiring."""
+    actions.heartbeat(actor=actor_of(request), session_id=path_id("session", session_id))
+    return HttpResponse(status=204)

@@ -1,0 +1,1 @@
+"""System checks: a wrong deployment does not start."""

@@ -1,0 +1,14 @@
+"""How gunicorn serves the site: `gunicorn -c python:orchestrator.gunicorn orchestrator.wsgi:application`."""
+
+import os
+
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
+worker_class = "gthread"
+workers = min(os.cpu_count() or 1, 8)
+threads = 16  # a slow client, or one that waits for a decision, holds a thread
+graceful_timeout = 10  # seconds for requests under way when it stops or reloads
+loglevel = "warning"
+control_socket_disable = True  # nothing listens but the site

@@ -1,0 +1,234 @@
+"""Every setting, read from the environment here and nowhere else; a wrong one stops the start by name."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from orchestrator import embedded, keys
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    """The environment's NAME, or what stands in the file that NAME_FILE names (for secrets)."""
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    """Yes or no; anything else is a mistake worth stopping for."""
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    word = env(name, str(default)).lower()
+    if word not in words:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {word!r}.")
+    return words[word]
+
+
+def env_number(name: str, default: int, most: int) -> int:
+    """A whole number from 1 to `most`."""
+    text = env(name, str(default))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ImproperlyConfigured(f"{name} must be a whole number from 1 to {most}, not {text!r}.")
+    return int(text)
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """Words between commas."""
+    return [word.strip() for word in env(name, default).split(",") if word.strip()]
+
+
+def env_url(name: str, schemes: tuple[str, ...]) -> str:
+    """An address with one of the schemes, or nothing."""
+    url = env(name)
+    if url and urlsplit(url).scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} must begin with {' or '.join(f'{s}://' for s in schemes)}.")
+    return url
+
+
+# --- where it runs -------------------------------------------------------------------------------------
+ORCHESTRATOR_HOME = Path(env("ORCHESTRATOR_HOME", str(BASE_DIR / "var"))).resolve()
+HOST = env("HOST", "127.0.0.1")
+PORT = env_number("PORT", 8088, most=65535)
+DEBUG = env_bool("DEBUG")
+DATABASE_URL = env_url("DATABASE_URL", ("postgres", "postgresql"))
+REDIS_URL = env_url("REDIS_URL", ("redis", "rediss", "unix"))
+OIDC_ISSUER_URL = env_url("OIDC_ISSUER_URL", ("https", "http")).rstrip("/")
+PUBLIC_URL = env_url("PUBLIC_URL", ("https", "http")).rstrip("/")
+
+EMBEDDED_DATABASE = not DATABASE_URL
+EMBEDDED_REDIS = not REDIS_URL
+# A deployment has an identity provider or a database of its own; nothing of the demo happens there unasked.
+DEPLOYMENT = bool(OIDC_ISSUER_URL or DATABASE_URL)
+DEMO = not DEPLOYMENT
+
+if OIDC_ISSUER_URL:
+    for needed, given in (("DATABASE_URL", DATABASE_URL), ("REDIS_URL", REDIS_URL)):
+        if not given:
+            raise ImproperlyConfigured(f"{needed} must be set when OIDC_ISSUER_URL is: the embedded engines are no production store.")
+    if DEBUG:
+        raise ImproperlyConfigured("DEBUG must be off when OIDC_ISSUER_URL is set: it shows internals to everybody.")
+
+
+def secret_key() -> str:
+    """SECRET_KEY; a development machine makes its own once and keeps it."""
+    if given := env("SECRET_KEY"):
+        return given
+    if DEPLOYMENT:
+        raise ImproperlyConfigured("SECRET_KEY (or SECRET_KEY_FILE) must be set in a deployment: 50 random characters.")
+    return keys.own_secret(ORCHESTRATOR_HOME, "secret.key", lambda: secrets.token_urlsafe(50))
+
+
+SECRET_KEY = secret_key()
+
+# --- the product's own rules ---------------------------------------------------------------------------
+APPROVAL_TTL_SECONDS = env_number("APPROVAL_TTL_SECONDS", 259_200, most=2_592_000)
+IDEMPOTENCY_TTL_SECONDS = env_number("IDEMPOTENCY_TTL_SECONDS", 86_400, most=31_536_000)
+SESSION_RETENTION_DAYS = env_number("SESSION_RETENTION_DAYS", 7, most=3_650)
+TOKEN_MAX_AGE = env_number("TOKEN_MAX_AGE", 3_600, most=86_400)
+ORG_ROLES = [role.lower() for role in env_list("ORG_ROLES")]
+OIDC_AUDIENCE = env("OIDC_AUDIENCE", "goose-controller")
+OIDC_JWKS_URL = env_url("OIDC_JWKS_URL", ("https", "http"))
+
+# --- Django --------------------------------------------------------------------------------------------
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+ROOT_URLCONF = "orchestrator.urls"
+WSGI_APPLICATION = "orchestrator.wsgi.application"
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "orchestrator",
+    "approvals",
+    "sessions",
+    "audit",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "ninja",
+]
+
+MIDDLEWARE = [
+    "orchestrator.health.OutageMiddleware",
+    "orchestrator.api.problems.TraceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "orchestrator.identity.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "orchestrator.dashboard.desk",
+            ],
+        },
+    }
+]
+
+# --- stores --------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": {
+        **dj_database_url.parse(DATABASE_URL or embedded.database_url(ORCHESTRATOR_HOME)),
+        # With fixed threads a kept, checked connection fails at once while the database is down and is back at once.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DATABASES["default"].setdefault("OPTIONS", {}).update(  # type: ignore[attr-defined]
+    {
+        "connect_timeout": 2,
+        "options": f"-c statement_timeout=10000 -c orchestrator.session_retention_days={SESSION_RETENTION_DAYS}",
+    }
+)
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL or embedded.redis_url(ORCHESTRATOR_HOME),
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 0.2,
+            "SOCKET_TIMEOUT": 0.2,
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "IGNORE_EXCEPTIONS": True,  # Redis is for speed: any error is a miss
+        },
+    }
+}
+
+# --- people --------------------------------------------------------------------------------------------
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "orchestrator.urls.csrf_failure"
+# One scheme for the whole site: PUBLIC_URL decides about cookies.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PUBLIC_URL.startswith("https://")
+SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- pages ---------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = ORCHESTRATOR_HOME / "static" if not DEPLOYMENT else BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

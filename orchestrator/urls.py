@@ -1,0 +1,66 @@
+"""The site map on one screen."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import include, path, re_path
+
+from orchestrator import dashboard, health
+from orchestrator.api import api
+from orchestrator.api.problems import is_api, problem
+
+handler500 = "orchestrator.health.server_error"
+handler404 = "orchestrator.urls.not_found"
+handler403 = "orchestrator.urls.forbidden"
+handler400 = "orchestrator.urls.bad_request"
+
+
+@login_not_required
+def unknown(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """What is not known under /api, whatever the method."""
+    return problem(request, 404)
+
+
+urlpatterns = [
+    path("", dashboard.show, name="dashboard"),
+    path("approvals/", include("approvals.urls")),
+    path("sessions/", include("sessions.urls")),
+    path("audit/", include("audit.urls")),
+    path("sign-in/", auth.LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="login"),
+    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("password/", auth.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("admin/", admin.site.urls),
+    path("health", health.health),
+    path("livez", health.livez),
+    path("status", health.status),
+    path("api/", api.urls),
+    re_path(r"^api(?P<rest>/.*)?$", unknown),
+]
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    return _error(request, 404)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    return _error(request, 403, str(exception))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return _error(request, 400)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403: the form is older than the sign-in, or comes from elsewhere."""
+    return _error(request, 403, "This page is out of date. Reload it, then send the form again.")
+
+
+def _error(request: HttpRequest, status: int, said: str = "") -> HttpResponse:
+    if is_api(request):
+        return problem(request, status)
+    return render(request, f"{status}.html", {"said": said}, status=status)

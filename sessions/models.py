@@ -1,0 +1,213 @@
+"""Session and Task, and how they are read."""
+
+from datetime import timedelta
+from typing import Self
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.postgres.functions import TransactionNow
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audit.actor import Actor
+from audit.models import Audited
+
+#: Where each state may go (contract, "Session moves").
+MOVES = {"pending": ["active", "expired"], "active": ["completed", "failed", "expired"], "completed": [], "failed": [], "expired": []}
+OPEN = ("pending", "active")
+NOTIFICATION = "notification"
+
+
+def retention() -> timedelta:
+    """How long a session may lie still before it is expired."""
+    return timedelta(days=settings.SESSION_RETENTION_DAYS)
+
+
+class TaskStatus(models.TextChoices):
+    """Where a task can be."""
+
+    PENDING = "pending", _("pending")
+    ACTIVE = "active", _("active")
+    COMPLETED = "completed", _("completed")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class SessionStatus(models.TextChoices):
+    """Where a session can be."""
+
+    PENDING = "pending", _("pending")
+    ACTIVE = "active", _("active")
+    COMPLETED = "completed", _("completed")
+    FAILED = "failed", _("failed")
+    EXPIRED = "expired", _("expired")
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Named reads of tasks."""
+
+    def of_roles(self, actor: Actor) -> Self:
+        """The list a caller sees: tasks from or to the caller's roles; auditor and admin see all."""
+        roles = actor.org_roles
+        return self if actor.reads_all else self.filter(Q(from_role__in=roles) | Q(to_role__in=roles))
+
+    def readable_by(self, actor: Actor) -> Self:
+        """Tasks the caller may read, also as one who was asked for approval, or as the carrying session's role."""
+        if actor.reads_all:
+            return self
+        roles = actor.org_roles
+        asked = Task.objects.filter(approvals__approver_role__in=roles).values("pk")
+        return self.filter(Q(from_role__in=roles) | Q(to_role__in=roles) | Q(session__role__in=roles) | Q(pk__in=asked))
+
+    def whole(self) -> Self:
+        """With the session that carries it, in the same query."""
+        return self.select_related("session")
+
+    def waiting_for(self, actor: Actor) -> Self:
+        """Tasks that the caller's roles have not picked up yet, oldest first."""
+        return self.filter(to_role__in=actor.org_roles, status="pending").order_by("created_at", "id")
+
+
+class Task(Audited):
+    """Work handed from one role to another."""
+
+    subject_type = "task"
+
+    task_type = models.CharField(max_length=50, db_comment="free text, for example budget_approval")
+    description = models.TextField(blank=True, default="", db_comment="what is wanted, for people")
+    from_role = models.CharField(max_length=50, db_comment="the role that hands it over")
+    to_role = models.CharField(max_length=50, db_comment="the role that is to do it")
+    status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.PENDING, db_comment="pending, active, or how it ended")
+    data = models.JSONField(default=dict, db_comment="the figures, as the sender gave them")
+    context = models.JSONField(default=dict, db_comment="what the sender wants known beside them")
+    result = models.JSONField(null=True, blank=True, db_comment="what came of it, from the claimer")
+    trace_id = models.UUIDField(db_comment="the session's trace id when it was routed")
+    created_at = models.DateTimeField(db_default=TransactionNow(), db_comment="UTC")
+    updated_at = models.DateTimeField(db_default=TransactionNow(), db_comment="UTC; the last change")
+    created_by = models.CharField(max_length=600, db_comment="principal of the sender")
+    created_by_name = models.CharField(max_length=255, db_comment="the sender's name then")
+    claimed_by = models.CharField(max_length=600, null=True, blank=True, db_comment="principal of the claimer")
+    claimed_by_name = models.CharField(max_length=255, blank=True, default="", db_comment="the claimer's name then")
+    claimed_at = models.DateTimeField(null=True, blank=True, db_comment="UTC")
+
+    session: "Session"
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        db_table_comment = "Work handed from one role to another"
+        constraints = [
+            models.UniqueConstraint(fields=["created_by", "idempotency_key"], name="tasks_key"),
+            models.CheckConstraint(condition=Q(status__in=TaskStatus.values), name="tasks_status"),
+            models.CheckConstraint(
+                condition=Q(claimed_by__isnull=True, claimed_at__isnull=True) | Q(claimed_by__isnull=False, claimed_at__isnull=False),
+                name="tasks_claim_whole",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["trace_id"], name="tasks_trace_id"),
+            models.Index(fields=["-created_at", "-id"], name="tasks_created_at"),
+            models.Index(fields=["to_role", "status", "-created_at", "-id"], name="tasks_inbox"),
+            models.Index(fields=["from_role", "-created_at", "-id"], name="tasks_from_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_type} from {self.from_role} to {self.to_role}"
+
+    @property
+    def carrier(self) -> "Session | None":
+        """The session that carries it, if any (a notification has none)."""
+        return getattr(self, "session", None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still happen to it."""
+        return self.status in OPEN
+
+    def trace(self) -> UUID:
+        """The carrying session's, or its own."""
+        return self.carrier.trace_id if self.carrier else self.trace_id
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    """Named reads of sessions; "effective" means that what ran out of time counts as expired at once."""
+
+    def of_roles(self, actor: Actor) -> Self:
+        """The list a caller sees: sessions of the caller's roles; auditor and admin see all."""
+        return self if actor.reads_all else self.filter(role__in=actor.org_roles)
+
+    def readable_by(self, actor: Actor) -> Self:
+        """Sessions the caller may read, also by their task or by an approval asked on it."""
+        if actor.reads_all:
+            return self
+        return self.filter(Q(role__in=actor.org_roles) | Q(task__in=Task.objects.readable_by(actor).values("pk")))
+
+    def lapsed(self) -> Self:
+        """Open ones that nobody touched for the retention time."""
+        return self.filter(status__in=OPEN, updated_at__lt=Now() - retention())
+
+    def live(self) -> Self:
+        """Open ones that have not lapsed."""
+        return self.filter(status__in=OPEN, updated_at__gte=Now() - retention())
+
+    def in_state(self, status: str) -> Self:
+        """By effective status."""
+        if status == "expired":
+            return self.filter(Q(status="expired") | Q(status__in=OPEN, updated_at__lt=Now() - retention()))
+        return self.live().filter(status=status) if status in OPEN else self.filter(status=status)
+
+
+class Session(Audited):
+    """One agent's piece of work, from opening to completed, failed or expired."""
+
+    subject_type = "session"
+
+    role = models.CharField(max_length=50, db_comment="the role that works in it")
+    task = models.OneToOneField(
+        Task, null=True, blank=True, on_delete=models.PROTECT, related_name="session", db_comment="the one task it carries in its life"
+    )
+    status = models.CharField(
+        max_length=20, choices=SessionStatus, default=SessionStatus.PENDING, db_comment="pending, active, or how it ended"
+    )
+    metadata = models.JSONField(default=dict, db_comment="what the agent wants kept; an object")
+    trace_id = models.UUIDField(db_comment="ties the session, its task and its approvals together")
+    created_at = models.DateTimeField(db_default=TransactionNow(), db_comment="UTC")
+    updated_at = models.DateTimeField(db_default=TransactionNow(), db_comment="UTC; the last sign of activity")
+    created_by = models.CharField(max_length=600, db_comment="principal of who opened it")
+    created_by_name = models.CharField(max_length=255, db_comment="the name then")
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "sessions"
+        db_table_comment = "One agent's piece of work"
+        constraints = [
+            models.UniqueConstraint(fields=["created_by", "idempotency_key"], name="sessions_key"),
+            models.CheckConstraint(condition=Q(status__in=SessionStatus.values), name="sessions_status"),
+        ]
+        indexes = [
+            models.Index(fields=["status", "-created_at", "-id"], name="sessions_by_status"),
+            models.Index(fields=["-created_at", "-id"], name="sessions_created_at"),
+            models.Index(fields=["role", "-created_at", "-id"], name="sessions_role"),
+            models.Index(fields=["updated_at"], name="sessions_open", condition=Q(status__in=OPEN)),
+        ]
+
+    def __str__(self) -> str:
+        return f"session of {self.role}"
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether its time is over though nobody expired it yet."""
+        return self.status in OPEN and self.updated_at < timezone.now() - retention()
+
+    @property
+    def effective_status(self) -> str:
+        """The status as readers see it."""
+        return "expired" if self.has_lapsed else self.status
+
+    def trace(self) -> UUID:
+        """Its own."""
+        return self.trace_id

@@ -1,0 +1,5 @@
+"""The pages of sessions."""
+
+from django.urls import path
+
+urlpatterns = []

@@ -1,0 +1,166 @@
+"""What the tests share: the same people, a clean database, a real server on loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection, connections
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django import DjangoDbBlocker
+
+from audit.actor import Actor, Kind
+from orchestrator.identity import own_token
+
+TABLES = "approvals, sessions, tasks, audit_events, auth_user, auth_group, django_session, django_admin_log"
+
+
+def person(name: str, *roles: str) -> Actor:
+    """A person of that name, as the actions see them."""
+    return Actor(principal=f"local|{name}", name=name, kind=Kind.PERSON, roles=frozenset(roles))
+
+
+def agent(name: str, *roles: str) -> Actor:
+    """An agent of that name."""
+    return Actor(principal=f"local|{name}", name=name, kind=Kind.AGENT, roles=frozenset({*roles, "agent"}))
+
+
+@pytest.fixture
+def maria() -> Actor:
+    """A manager."""
+    return person("maria", "manager")
+
+
+@pytest.fixture
+def felix() -> Actor:
+    """Somebody in finance."""
+    return person("felix", "finance")
+
+
+@pytest.fixture
+def ada() -> Actor:
+    """The auditor."""
+    return person("ada", "auditor")
+
+
+@pytest.fixture
+def finance() -> Actor:
+    """Finance's agent."""
+    return agent("finance-agent", "finance")
+
+
+@pytest.fixture(scope="session")
+def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A database made by the migrations, for the whole run."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False)
+        connection.close()
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture
+def store(database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The real database, committed to, and emptied afterwards; triggers refuse TRUNCATE, so only here they are off."""
+    with django_db_blocker.unblock():
+        yield
+        for each in connections.all():
+            each.close()
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute(f"TRUNCATE {TABLES} CASCADE")
+            cursor.execute("SET session_replication_role = origin")
+        connection.close()
+        cache.clear()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_database_url() -> str:
+    """Where the tests' own database is, for processes beside the tests."""
+    given = connections["default"].get_connection_params()
+    return f"postgresql://{given.get('user', '')}:{given.get('password', '')}@/{given['dbname']}?host={given['host']}"
+
+
+test_database_url.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def server(database: None) -> Iterator[str]:
+    """The address of a real server, two worker processes, on the tests' database."""
+    address = f"127.0.0.1:{free_port()}"
+    environment = {
+        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
+        "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "default",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address, "orchestrator.wsgi:application"]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        wait_for(f"http://{address}/livez")
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(url: str, seconds: float = 20) -> None:
+    """Until it answers."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url, timeout=2)
+            return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError(url)
+
+
+class Door(httpx.Client):
+    """The JSON API as one caller sees it: adds the token, and an Idempotency-Key where none is said."""
+
+    def __init__(self, server: str, name: str, *roles: str) -> None:
+        super().__init__(base_url=f"{server}/api", headers={"Authorization": f"Bearer {own_token(name, list(roles), 3600)}"}, timeout=60)
+
+    def route(self, key: str | None = None, **body: Any) -> httpx.Response:
+        """Hand over a budget approval to manager, unless the body says otherwise."""
+        body = {"target": "manager", "task": {"type": "budget_approval", "amount": 50000}, **body}
+        return self.post("/tasks/route", json=body, headers={"Idempotency-Key": key or uuid4().hex})
+
+    def ask(self, task_id: str, **body: Any) -> httpx.Response:
+        """Ask manager, unless the body says otherwise."""
+        return self.post("/approvals", json={"task_id": task_id, "approver_role": "manager", **body})
+
+
+@pytest.fixture
+def finance_door(store: None, server: str) -> Iterator[Door]:
+    """Finance's agent at the API."""
+    with Door(server, "finance-agent", "finance", "agent") as door:
+        yield door
+
+
+@pytest.fixture
+def maria_door(store: None, server: str) -> Iterator[Door]:
+    """Maria, manager, at the API."""
+    with Door(server, "maria", "manager") as door:
+        yield door
+
+
+@pytest.fixture
+def manager_door(store: None, server: str) -> Iterator[Door]:
+    """The manager's agent at the API."""
+    with Door(server, "manager-agent", "manager", "agent") as door:
+        yield door

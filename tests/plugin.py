@@ -1,0 +1,26 @@
+"""Loaded before the settings: the tests have a home and engines of their own, so that they never touch a running product."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent / "var" / "test"
+os.environ["ORCHESTRATOR_HOME"] = str(HOME)
+
+from orchestrator import embedded  # noqa: E402 - after the home is named
+
+engines: list[embedded.Engines] = []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start what the environment does not give."""
+    wanted = {"postgres": not os.environ.get("DATABASE_URL"), "redis": not os.environ.get("REDIS_URL")}
+    if any(wanted.values()):
+        engines.append(embedded.start(HOME, **wanted))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop what was started."""
+    for started in engines:
+        started.stop()

@@ -1,0 +1,314 @@
+"""`manage.py serve` and `reset`: real processes, in a small project that holds only what serve needs."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orchestrator import embedded
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
+PROJECT = Path(__file__).resolve().parent.parent
+
+SETTINGS = """
+import os
+from pathlib import Path
+import dj_database_url
+from orchestrator import embedded
+BASE_DIR = Path(__file__).parent.parent
+ORCHESTRATOR_HOME = BASE_DIR / "var"
+HOST, PORT, PUBLIC_URL, ALLOWED_HOSTS = "127.0.0.1", int(os.environ["PORT"]), "", ["127.0.0.1"]
+DATABASE_URL = os.environ.get("DATABASE_URL")
+EMBEDDED_DATABASE = EMBEDDED_REDIS = DEMO = not DATABASE_URL
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL or embedded.database_url(ORCHESTRATOR_HOME))}
+SECRET_KEY = "for a test"
+ROOT_URLCONF = "orchestrator.urls"
+INSTALLED_APPS = ["orchestrator", "django.contrib.contenttypes"]
+"""
+URLS = """
+import os, time
+from django.db import connection
+from django.http import HttpResponse
+from django.urls import path
+def livez(request):
+    return HttpResponse(str(os.getppid()))
+def health(request):
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM django_content_type")
+    except Exception:
+        connection.close()
+        return HttpResponse("unhealthy", status=503)
+    return HttpResponse("healthy")
+def slow(request):
+    time.sleep(1)
+    return HttpResponse("finished")
+urlpatterns = [path("livez", livez), path("health", health), path("slow", slow)]
+"""
+WSGI = """
+import os
+from django.core.wsgi import get_wsgi_application
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+application = get_wsgi_application()
+"""
+DEMO = """
+from django.core.management import BaseCommand
+class Command(BaseCommand):
+    def handle(self, **options):
+        self.stdout.write("The demo is seeded.")
+"""
+EXPIRE = """
+import os, time
+from django.core.management import BaseCommand
+class Command(BaseCommand):
+    def add_arguments(self, parser):
+        parser.add_argument("--loop")
+    def handle(self, **options):
+        print("expiry", os.getpid(), flush=True)
+        time.sleep(600)
+"""
+OURS = ("children.py", "gunicorn.py", "embedded", "management/commands/serve.py", "management/commands/reset.py")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A project with our commands, and the rest as small as can be."""
+    package = tmp_path / "orchestrator"
+    (package / "management/commands").mkdir(parents=True)
+    (package / "migrations").mkdir()
+    stubs = {"settings.py": SETTINGS, "urls.py": URLS, "wsgi.py": WSGI}
+    stubs |= {"management/commands/demo.py": DEMO, "management/commands/expire.py": EXPIRE}
+    for name in ("", "management/", "management/commands/", "migrations/"):
+        (package / name / "__init__.py").touch()
+    for name, text in stubs.items():
+        (package / name).write_text(text)
+    for name in OURS:
+        (package / name).symlink_to(PROJECT / "orchestrator" / name)
+    shutil.copy(PROJECT / "manage.py", tmp_path)  # a link would lead Python to our own packages
+    yield tmp_path
+    for engine in embedded.Engines(tmp_path / "var").engines:
+        engine.stop()
+
+
+class Serve:
+    """A running `manage.py serve`."""
+
+    def __init__(self, project: Path, **environment: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(environment.get("PORT") or free.getsockname()[1])
+        self.log = project / "serve.log"
+        known = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=project,
+                env=known | {"PORT": str(self.port)} | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def until(self, done: Callable[[], object], seconds: float = 20) -> None:
+        """Wait for something while it runs."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Its exit status after a signal."""
+        self.send(number)
+        return self.process.wait(20)
+
+    def expiry(self) -> int:
+        """The process of the newest expiry loop, 0 before there is one."""
+        return int(([0, *re.findall(r"^expiry (\d+)$", self.said(), re.MULTILINE)])[-1])
+
+
+@pytest.fixture
+def serve(project: Path) -> Iterator[Callable[..., Serve]]:
+    """Starts one, and ends it whatever the test has done."""
+    started: list[Serve] = []
+
+    def start(**environment: str) -> Serve:
+        started.append(Serve(project, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.end()
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (one that waits to be collected does not)."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def run(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command of the project, to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=project,
+        env=os.environ | {"PORT": "1"} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_starts_all_and_a_signal_stops_all(project: Path, serve: Callable[..., Serve], number: int) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said() and one.expiry())
+    assert one.said().splitlines()[:2] == [
+        "The demo is seeded.",
+        f"Ready: http://127.0.0.1:{one.port} (Ctrl-C stops it)",
+    ]
+    assert one.get("/health") == (200, "healthy")
+    web, expiry = int(one.get("/livez")[1]), one.expiry()
+    assert one.end(number) == 0
+    assert not alive(web) and not alive(expiry) and not embedded.running(project / "var")
+    assert len(one.said().splitlines()) == 3, one.said()
+
+
+def test_requests_under_way_are_finished_before_it_stops(serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said())
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(one.get, "/slow")
+        time.sleep(0.3)
+        assert one.end(signal.SIGINT) == 0
+        assert reply.result() == (200, "finished")
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(project, "serve", PORT=port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == f"CommandError: Port {port} is taken: stop what uses it, or set PORT to another."
+    assert not (project / "var").exists()
+
+
+def test_hup_loads_the_code_anew_and_drops_no_request(project: Path, serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said())
+    urls = project / "orchestrator/urls.py"
+    urls.write_text(urls.read_text().replace('"healthy"', '"healthier"'))
+    one.send(signal.SIGHUP)
+    one.until(lambda: one.get("/health") == (200, "healthier"))
+    assert one.end() == 0
+
+
+def test_without_its_web_server_it_stops_with_a_sentence(project: Path, serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said())
+    os.kill(int(one.get("/livez")[1]), signal.SIGKILL)
+    assert one.process.wait(20) == 1
+    assert "The web server ended by itself (status -9); everything is stopped." in one.said()
+    assert not embedded.running(project / "var")
+
+
+def test_the_expiry_loop_is_started_again(serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(one.expiry)
+    first = one.expiry()
+    os.kill(first, signal.SIGKILL)
+    one.until(lambda: one.expiry() != first)
+    assert "The expiry loop ended by itself (status -9); starting it again." in one.said()
+
+
+def test_killed_itself_it_takes_its_processes_along_and_the_next_one_takes_over(serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said() and one.expiry())
+    web, expiry = int(one.get("/livez")[1]), one.expiry()
+    one.end(signal.SIGKILL)
+    deadline = time.monotonic() + 15
+    while alive(web) or alive(expiry):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = serve(PORT=str(one.port))
+    again.until(lambda: "Ready" in again.said())
+    assert again.end() == 0
+
+
+def test_it_serves_while_the_database_is_away_and_goes_on_when_it_comes(project: Path, serve: Callable[..., Serve]) -> None:
+    home = project / "elsewhere"
+    url = embedded.database_url(home).replace("postgres@", "postgres:topsecret@")
+    one = serve(DATABASE_URL=url)
+    one.until(lambda: "Ready" in one.said())
+    assert one.get("/health")[0] == 503
+    time.sleep(1.5)
+    with embedded.start(home, redis=False):
+        one.until(lambda: one.expiry() and one.get("/health")[0] == 200)
+        assert one.end() == 0
+    assert one.said().count("cannot be reached") == 1
+    assert "topsecret" not in one.said() and "demo" not in one.said()
+
+
+def test_a_migration_that_fails_stops_the_start(project: Path) -> None:
+    (project / "orchestrator/migrations/0001_initial.py").write_text("""
+from django.db import migrations
+class Migration(migrations.Migration):
+    operations = [migrations.RunSQL("SELECT no_such_column")]
+""")
+    done = run(project, "serve", PORT="8999")
+    assert done.returncode == 1
+    assert 'could not be brought up to date: column "no_such_column" does not exist' in done.stderr
+    assert not embedded.running(project / "var")
+
+
+def test_replicas_migrate_one_after_the_other(project: Path, serve: Callable[..., Serve]) -> None:
+    (project / "orchestrator/migrations/0001_initial.py").write_text("""
+from django.db import migrations
+class Migration(migrations.Migration):
+    operations = [migrations.RunSQL("CREATE TABLE one (id int)"), migrations.RunSQL("SELECT pg_sleep(0.5)")]
+""")
+    many = [serve() for _ in range(2)]
+    for one in many:
+        one.until(lambda one=one: "Ready" in one.log.read_text())  # type: ignore[misc]
+    assert [one.end() for one in many] == [0, 0]
+
+
+def test_reset_deletes_the_embedded_data_only_and_never_under_a_running_serve(project: Path, serve: Callable[..., Serve]) -> None:
+    one = serve()
+    one.until(lambda: "Ready" in one.said())
+    refused = run(project, "reset", "--yes")
+    assert refused.returncode == 1 and "are in use: press Ctrl-C" in refused.stderr
+    one.end()
+    assert "Nothing was deleted." in run(project, "reset").stderr
+    assert "DATABASE_URL is set" in run(project, "reset", "--yes", DATABASE_URL="postgres://example.org/x").stderr
+    assert (project / "var/engines").exists()
+    assert run(project, "reset", "--yes").returncode == 0
+    assert not (project / "var/engines").exists()
