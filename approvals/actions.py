@@ -127,13 +127,13 @@ def _decide(*, actor: Actor, approval_id: UUID, verdict: str, note: str, expecte
 def _locked(actor: Actor, approval_id: UUID) -> Approval:
     """The request with task and session, locked in the one order; NotFound unless readable, Lapsed if its time is over."""
     Session.objects.live().filter(task__approvals=approval_id).update(updated_at=Now())
-    in_time = Approval.objects.annotate(due=Q(status="pending", expires_at__lte=Now()))  # the database's clock decides
-    approval = in_time.select_for_update(of=("self",)).whole().filter(pk=approval_id).first()
+    rows = Approval.objects.whole().select_for_update(of=("self",))
+    approval = rows.annotate(due=Q(status="pending", expires_at__lte=Now())).filter(pk=approval_id).first()  # the database's clock decides
     if not approval or not can_read(actor, approval):
         raise NotFound("There is no such request, or it is not yours to read.")
     if (session := approval.task.carrier) and session.has_lapsed:
         raise Lapsed(lambda: expire_session(session.pk))
-    if approval.due:
+    if approval.due:  # type: ignore[attr-defined] - the annotation above
         raise Lapsed(lambda: expire_approval(approval_id))
     return approval
 

@@ -55,7 +55,8 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         """What this person may decide now: asked of a role held, neither asked nor sent by the same person."""
         if not actor.is_person:
             return self.none()
-        return self.waiting().filter(approver_role__in=actor.org_roles).exclude(Q(requested_by=actor.principal) | Q(task__created_by=actor.principal))
+        own = Q(requested_by=actor.principal) | Q(task__created_by=actor.principal)
+        return self.waiting().filter(approver_role__in=actor.org_roles).exclude(own)
 
     def asked_by_roles_of(self, actor: Actor) -> Self:
         """Waiting for somebody else: asked by the caller's roles."""
@@ -63,7 +64,8 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 
     def decided(self) -> Self:
         """No longer waiting, the latest first."""
-        return self.exclude(pk__in=self.model.objects.waiting().order_by().values("pk")).order_by(F("decision_at").desc(nulls_first=True), "-id")
+        waiting = self.model.objects.waiting().order_by().values("pk")
+        return self.exclude(pk__in=waiting).order_by(F("decision_at").desc(nulls_first=True), "-id")
 
     def in_state(self, status: str) -> Self:
         """By effective status."""
@@ -79,9 +81,7 @@ class Approval(Audited):
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="approvals", db_comment="what it is about")
     approver_role = models.CharField(max_length=50, db_comment="the role that is asked")
-    status = models.CharField(
-        max_length=20, choices=ApprovalStatus, default=ApprovalStatus.PENDING, db_comment="pending, or how it ended"
-    )
+    status = models.CharField(max_length=20, choices=ApprovalStatus, default=ApprovalStatus.PENDING, db_comment="pending, or how it ended")
     decision_at = models.DateTimeField(null=True, blank=True, db_comment="UTC; set exactly when it is not pending")
     notes = models.TextField(blank=True, default="", db_comment="the decider's words")
     created_at = models.DateTimeField(db_default=TransactionNow(), db_comment="UTC")
@@ -110,9 +110,7 @@ class Approval(Audited):
                 condition=Q(status__in=DECIDED, decided_by__isnull=False) | (~Q(status__in=DECIDED) & Q(decided_by__isnull=True)),
                 name="approvals_decided_by",
             ),
-            models.CheckConstraint(
-                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")), name="approvals_four_eyes"
-            ),
+            models.CheckConstraint(condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")), name="approvals_four_eyes"),
         ]
         indexes = [
             models.Index(fields=["status", "-created_at", "-id"], name="approvals_by_status"),

@@ -67,9 +67,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["-timestamp", "-id"], name="audit_events_timestamp"),
             models.Index(fields=["event_type"], name="audit_events_type"),
             # The last refusal of a subject: the digest chain's other end besides its last version.
-            models.Index(
-                fields=["subject_id", "timestamp"], name="audit_events_refusals", condition=models.Q(version__isnull=True)
-            ),
+            models.Index(fields=["subject_id", "timestamp"], name="audit_events_refusals", condition=models.Q(version__isnull=True)),
         ]
 
     def __str__(self) -> str:
@@ -86,9 +84,7 @@ class Audited(models.Model):
     idempotency_key = models.CharField(
         max_length=128, null=True, blank=True, editable=False, db_comment="the creating call's key while it is held"
     )
-    request_digest = models.CharField(
-        max_length=64, null=True, editable=False, db_comment="sha256 of that call's body, canonical JSON"
-    )
+    request_digest = models.CharField(max_length=64, null=True, editable=False, db_comment="sha256 of that call's body, canonical JSON")
 
     class Meta:
         abstract = True

@@ -1,5 +1,3 @@
 """The pages of audit."""
 
-from django.urls import path
-
 urlpatterns = []

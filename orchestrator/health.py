@@ -44,7 +44,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return unavailable(request, error)
     if is_api(request):
         return problem(request, 500)
-    return render(None, "500.html", {"trace_id": getattr(request, "trace_id", "")}, status=500)  # type: ignore[arg-type]
+    return render(None, "500.html", {"trace_id": getattr(request, "trace_id", "")}, status=500)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -58,7 +58,9 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     log.warning("database unavailable: %s", type(error).__name__)
     if is_api(request):
         return problem(request, 503, AWAY, headers={"Retry-After": "2"})
-    return render(None, "503.html", {"away": AWAY}, status=503, headers={"Retry-After": "2"})  # type: ignore[arg-type]
+    page = render(None, "503.html", {"away": AWAY}, status=503)
+    page["Retry-After"] = "2"
+    return page
 
 
 @require_safe

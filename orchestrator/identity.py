@@ -1,8 +1,8 @@
 """Who is calling: agents and people by a bearer JWT, people in the browser by their login; roles from either."""
 
 from functools import cache, lru_cache
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import jwt
@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRedirect
 
-from audit.actor import ROLE, Actor, ActorRequest, Kind
+from audit.actor import ROLE, Actor, Kind
 from orchestrator.keys import own_secret
 
 LOCAL = "local"
@@ -162,12 +163,13 @@ class ActorMiddleware(LoginRequiredMiddleware):
             set_actor(request, actor_from_user(request.user, request.trace_id))  # type: ignore[attr-defined]
         return None
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
-        """To the sign-in page; a part of a page is not replaced by it, the whole page goes there."""
-        if request.headers.get("HX-Request"):
-            query = urlencode({"next": request.headers.get("HX-Current-URL-Path", "/")})
-            return HttpResponseClientRedirect(f"{settings.LOGIN_URL}?{query}")
-        return super().handle_no_permission(request, view_func)
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
+        """To the sign-in page and back; under HTMX the whole page goes there, no part of it is replaced by it."""
+        if not request.headers.get("HX-Request"):
+            return super().handle_no_permission(request, view_func)
+        shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        query = urlencode({"next": urlunsplit(("", "", shown.path, shown.query, ""))})
+        return cast(HttpResponseRedirect, HttpResponseClientRedirect(f"{reverse(settings.LOGIN_URL)}?{query}"))
 
 
 def set_actor(request: HttpRequest, actor: Actor) -> None:

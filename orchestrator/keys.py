@@ -25,4 +25,4 @@ def _publish(path: Path, secret: str) -> None:
     except FileExistsError:
         pass
     finally:
-        os.unlink(draft)
+        Path(draft).unlink()

@@ -49,7 +49,11 @@ def env_list(name: str, default: str = "") -> list[str]:
 def env_url(name: str, schemes: tuple[str, ...]) -> str:
     """An address with one of the schemes, or nothing."""
     url = env(name)
-    if url and urlsplit(url).scheme not in schemes:
+    try:
+        scheme, _ = urlsplit(url).scheme, urlsplit(url).port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is no address: {error}.") from None
+    if url and scheme not in schemes:
         raise ImproperlyConfigured(f"{name} must begin with {' or '.join(f'{s}://' for s in schemes)}.")
     return url
 
@@ -206,8 +210,13 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = ORCHESTRATOR_HOME / "static" if not DEPLOYMENT else BASE_DIR / "staticfiles"
+STATIC_ROOT = ORCHESTRATOR_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Hashed names and a year in the browser's cache; `serve` and the tests collect the files.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

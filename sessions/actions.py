@@ -51,9 +51,7 @@ def update_session(
     if task_id and session.task_id != task_id:
         _adopt(actor, session, task_id)
     if status and status != session.status and status not in MOVES[session.status]:
-        raise Conflict(
-            f"A session that is {session.status} cannot become {status}.", "move-not-allowed", allowed=MOVES[session.status]
-        )
+        raise Conflict(f"A session that is {session.status} cannot become {status}.", "move-not-allowed", allowed=MOVES[session.status])
     moved = {"status": status} if status and status != session.status else {}
     merged = merge(session.metadata, metadata or {})
     noted = {"metadata": merged} if merged != session.metadata else {}
@@ -71,7 +69,7 @@ def _change_session(session: Session, actor: Actor, values: dict[str, Any], **de
     role = "system" if actor is SYSTEM else actor.acting_as(session.role)
     values = {**values, "updated_at": Now()}
     change(session, status if ends else "updated", values, actor=actor, role=role, **details, **({"to": status} if status else {}))
-    if ends and (task := Task.objects.select_for_update().filter(pk=session.task_id, status__in=OPEN).first()):
+    if ends and session.task_id and (task := Task.objects.select_for_update().filter(pk=session.task_id, status__in=OPEN).first()):
         task.session = session
         _end_task(task, actor, "cancelled", because=f"session {status}")
 
@@ -256,9 +254,7 @@ def claim_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Tas
 
 
 @action
-def end_task(
-    *, actor: Actor, task_id: UUID, status: str, result: dict[str, Any] | None = None, expected: Versions = None
-) -> Task:
+def end_task(*, actor: Actor, task_id: UUID, status: str, result: dict[str, Any] | None = None, expected: Versions = None) -> Task:
     """Complete or fail a task (its claimer; admin may fail), with its session; the same end again changes nothing."""
     task = locked_task(actor, task_id)
     notified = status == "completed" and task.task_type == NOTIFICATION and task.status == "pending" and actor.holds(task.to_role)
@@ -278,7 +274,7 @@ def end_task(
 def cancel_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Task:
     """Take a task back: its creator, or a person holding from_role; its session stays active."""
     task = locked_task(actor, task_id)
-    if not (task.created_by == actor.principal or (actor.is_person and actor.holds(task.from_role)) or actor.is_admin):
+    if not (task.created_by == actor.principal or (actor.is_person and actor.holds(task.from_role))):
         raise NotAllowed(f"Only who sent the task, or a person holding {task.from_role}, may cancel it.")
     check_version(task, expected)
     if task.status != "cancelled":
@@ -292,9 +288,7 @@ def _still_open(task: Task) -> None:
         raise Conflict(f"The task is {task.status} already.", "task-ended")
 
 
-def _end_task(
-    task: Task, actor: Actor, status: str, *, result: dict[str, Any] | None = None, because: str = ""
-) -> None:
+def _end_task(task: Task, actor: Actor, status: str, *, result: dict[str, Any] | None = None, because: str = "") -> None:
     """End an open task, tell the apps above, and end its session with it (a cancelled task leaves it)."""
     role = "system" if actor is SYSTEM else actor.acting_as(task.to_role if status != "cancelled" else task.from_role)
     values = {"status": status, "updated_at": Now(), **({"result": result} if result is not None else {})}

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
@@ -59,7 +60,8 @@ def finance() -> Actor:
 
 @pytest.fixture(scope="session")
 def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A database made by the migrations, for the whole run."""
+    """A database made by the migrations, and the static files under their hashed names, for the whole run."""
+    call_command("collectstatic", interactive=False, verbosity=0)
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False)
         connection.close()
@@ -107,8 +109,8 @@ def server(database: None) -> Iterator[str]:
         **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
         "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "default",
     }  # fmt: skip
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address, "orchestrator.wsgi:application"]
-    process = subprocess.Popen(command, env=environment)
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address]
+    process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=environment)
     try:
         wait_for(f"http://{address}/livez")
         yield f"http://{address}"

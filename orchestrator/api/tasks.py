@@ -97,9 +97,16 @@ def route_task(request: HttpRequest, body: RouteIn) -> HttpResponse:
         status=202,
         required=True,
         run=lambda key: actions.route_task(
-            actor=actor, target=body.target, task_type=body.task.task_type, description=body.task.description or "", data=figures,
-            context=body.context, session_id=body.session_id, from_role=body.from_role, key=key,
-        ),  # fmt: skip
+            actor=actor,
+            target=body.target,
+            task_type=body.task.task_type,
+            description=body.task.description or "",
+            data=figures,
+            context=body.context,
+            session_id=body.session_id,
+            from_role=body.from_role,
+            key=key,
+        ),
         reply=lambda task: {"task_id": written("task", task.pk), "status": "accepted", "trace_id": str(task.trace_id)},
         where=lambda task: f"/api/tasks/task-{task.pk}",
     )
@@ -128,15 +135,15 @@ def read_task(request: HttpRequest, task_id: str) -> HttpResponse:
 def change_task(request: HttpRequest, task_id: str, body: TaskChange) -> HttpResponse:
     """Claim (active), complete or fail as its claimer, cancel as its sender."""
     one_of("status", body.status, TaskStatus.values)
-    who = {"actor": actor_of(request), "task_id": path_id("task", task_id), "expected": if_match(request)}
+    actor, id, expected = actor_of(request), path_id("task", task_id), if_match(request)
     if body.result is not None and body.status not in {"completed", "failed"}:
         raise Invalid("result", "Only a task that is completed or failed has a result.")
     if body.status == "active":
-        task = actions.claim_task(**who)
+        task = actions.claim_task(actor=actor, task_id=id, expected=expected)
     elif body.status == "cancelled":
-        task = actions.cancel_task(**who)
+        task = actions.cancel_task(actor=actor, task_id=id, expected=expected)
     elif body.status == "pending":
         raise Conflict("A task does not go back to pending.", "move-not-allowed", allowed=["active", "completed", "failed", "cancelled"])
     else:
-        task = actions.end_task(**who, status=body.status, result=body.result)
+        task = actions.end_task(actor=actor, task_id=id, status=body.status, result=body.result, expected=expected)
     return one(task, shape(task))

@@ -6,6 +6,8 @@ from django.db import migrations
 
 guard = import_module("audit.migrations.0002_guards").guard
 
+TASK_FIXED = ["task_type", "description", "from_role", "to_role", "data", "context", "trace_id", "created_at", "created_by"]
+
 SHAPES = """
 ALTER TABLE sessions ADD CONSTRAINT sessions_metadata CHECK (jsonb_typeof(metadata) = 'object');
 ALTER TABLE tasks ADD CONSTRAINT tasks_objects CHECK (
@@ -36,7 +38,7 @@ class Migration(migrations.Migration):
 
     operations = [
         guard("sessions", "session", "role", "trace_id", "created_at", "created_by"),
-        guard("tasks", "task", "task_type", "description", "from_role", "to_role", "data", "context", "trace_id", "created_at", "created_by"),
+        guard("tasks", "task", *TASK_FIXED),
         migrations.RunSQL(SHAPES, SHAPES_BACK),
         migrations.RunSQL(VIEW, "DROP VIEW active_sessions"),
     ]

@@ -1,0 +1,131 @@
+"""What happened, told in sentences: the one timeline of requests, sessions and the audit trail."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from unicodedata import category
+from uuid import UUID
+
+from django.template.defaultfilters import truncatechars
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
+
+from audit.models import AuditEvent
+
+#: Blank though they count as letters or symbols; they hide text as well as the format characters do.
+BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+#: Per event type: the line's look (static/app.css, .story) and its sentence.
+SENTENCES = {
+    "session.opened": ("", noop("Session opened by {actor}")),
+    "session.updated": ("", noop("Session changed by {actor}")),
+    "session.completed": ("end", noop("Session completed")),
+    "session.failed": ("end", noop("Session failed")),
+    "session.expired": ("", noop("Session expired: nothing happened in it for too long")),
+    "task.routed": ("", noop("Task {task} routed from {role} to {to}")),
+    "task.claimed": ("", noop("Task claimed by {actor}")),
+    "task.completed": ("end", noop("Task completed by {actor}")),
+    "task.failed": ("end", noop("Task failed, says {actor}")),
+    "task.cancelled": ("", noop("Task cancelled by {actor}")),
+    "approval.requested": ("now", noop("Approval asked of {of}")),
+    "approval.approved": ("yes", noop("{actor} approved")),
+    "approval.rejected": ("no", noop("{actor} rejected")),
+    "approval.refused": ("refused", noop("{actor} tried to decide and was refused")),
+    "approval.expired": ("", noop("Request expired: nobody decided it in time")),
+    "approval.cancelled": ("", noop("Request cancelled by {actor}")),
+}
+#: The same with a name for what it is about, where many stories stand in one list.
+ABOUT = {
+    "task.routed": noop("{actor} hands {to} {about}"),
+    "task.claimed": noop("{actor} picked up {about}"),
+    "task.completed": noop("{actor} completed {about}"),
+    "task.failed": noop("{actor} failed at {about}"),
+    "task.cancelled": noop("{actor} took back {about}"),
+    "approval.requested": noop("{actor} asks {of}: {about}"),
+    "approval.approved": noop("{actor} approved {about}"),
+    "approval.rejected": noop("{actor} rejected {about}"),
+    "approval.refused": noop("{actor} tried to decide {about} and was refused"),
+    "approval.expired": noop("Nobody decided {about} in time"),
+    "approval.cancelled": noop("{actor} took back the request: {about}"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a story: `kind` is its CSS class, `sentence` safe HTML, `day` set where a new day begins."""
+
+    event: AuditEvent
+    kind: str
+    sentence: SafeString
+    day: date | None
+
+
+def visible(text: object, longest: int = 10_000) -> str:
+    """The text with what changes direction, hides or has no width written out, like [U+202E]; cut at `longest`.
+
+    Plain text still: escape it like any other.
+    """
+    return "".join(_shown(character) for character in truncatechars(str(text), longest))
+
+
+def _shown(character: str) -> str:
+    hidden = category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in BLANK
+    return f"[U+{ord(character):04X}]" if hidden and character not in "\n\t" else character
+
+
+def tell(events: Iterable[AuditEvent], about: Mapping[UUID, SafeString] | None = None, longest: int = 10_000) -> list[Line]:
+    """The events as lines, in the order given.
+
+    `about` names objects by id (safe HTML, usually a link) and `longest` cuts notes and reasons, both for lists of many stories.
+    """
+    lines: list[Line] = []
+    day = timezone.localdate()
+    for event in events:
+        on = timezone.localdate(event.timestamp)
+        kind, sentence = _sentence(event, (about or {}).get(event.subject_id) if event.subject_id else None, longest)
+        lines.append(Line(event, kind, sentence, on if on != day else None))
+        day = on
+    return lines
+
+
+def _sentence(event: AuditEvent, about: SafeString | None, longest: int) -> tuple[str, SafeString]:
+    kind, form = SENTENCES.get(event.event_type, ("", noop("{actor}: {type}")))
+    if event.event_type.startswith("ingest."):
+        form = noop("Reported by {actor}: {type}")
+    elif about:
+        form = ABOUT.get(event.event_type, form + ": {about}")
+    parts = {name: _bold(event.metadata.get(key, "?")) for name, key in (("to", "to"), ("of", "of"), ("task", "task_type"))}
+    told = format_html(_(form), actor=_actor(event), role=event.role, about=about, type=visible(event.event_type), **parts)
+    return kind, format_html("{}{}", told, _said(event, longest))
+
+
+def _actor(event: AuditEvent) -> SafeString:
+    if event.actor_kind == "system":
+        return format_html("{}", _("the system"))
+    name = format_html('<b title="{}">{}</b>', event.actor_kind, visible(event.actor))
+    return format_html(_("{} as admin"), name) if event.role == "admin" else name
+
+
+def _bold(text: Any) -> SafeString:
+    return format_html("<b>{}</b>", visible(text, 255))
+
+
+def _said(event: AuditEvent, longest: int) -> SafeString:
+    """What somebody said about it (in quotes), or why it happened; a session that ends with its task needs no reason."""
+    details = event.metadata
+    if note := details.get("note"):
+        return format_html(": “<span class=said>{}</span>”", visible(note, longest))
+    if event.event_type == "session.updated":
+        return format_html(": {}", _changed(details)) if _changed(details) else SafeString()
+    because = details.get("because") if event.subject_type != "session" else None
+    return format_html(": <span class=said>{}</span>", visible(because, longest)) if because else SafeString()
+
+
+def _changed(details: dict[str, Any]) -> str:
+    moved = [_("now {}").format(visible(details["to"], 20))] if "to" in details else []
+    took = [_("took its task")] if "task" in details else []
+    noted = [_("noted {}").format(visible(", ".join(details["metadata"]), 200))] if isinstance(details.get("metadata"), dict) else []
+    return "; ".join([*moved, *took, *noted])
