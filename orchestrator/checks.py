@@ -8,17 +8,17 @@ from django.core.checks import CheckMessage, Error, register
 
 from audit.actor import ROLE, SPECIAL_ROLES
 
+ROLE_HINT = f"A letter first, then letters, digits, _ and -, at most 50; {', '.join(sorted(SPECIAL_ROLES))} have a meaning of their own."
+
 
 @register()
 def org_roles(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """ORG_ROLES names places on the org chart."""
     return [
-        Error(f"ORG_ROLES holds {role!r}, which is no role.", hint="A letter first, then letters, digits, _ and -, at most 50.", id="orchestrator.E001")
-        if not ROLE.fullmatch(role)
-        else Error(f"ORG_ROLES holds {role}, which has a meaning of its own.", hint="Leave it out.", id="orchestrator.E002")
+        Error(f"ORG_ROLES holds {role!r}, which is no place on the org chart.", hint=ROLE_HINT, id="orchestrator.E001")
         for role in settings.ORG_ROLES
         if role in SPECIAL_ROLES or not ROLE.fullmatch(role)
-    ]  # fmt: skip
+    ]
 
 
 @register()
@@ -26,4 +26,4 @@ def secret_key(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMe
     """Logins and cursors are signed with it."""
     if not settings.DEPLOYMENT or (len(settings.SECRET_KEY) >= 50 and len(set(settings.SECRET_KEY)) >= 5):
         return []
-    return [Error("SECRET_KEY is too easy to guess.", hint="Use 50 random characters.", id="orchestrator.E003")]
+    return [Error("SECRET_KEY is too easy to guess.", hint="Use 50 random characters.", id="orchestrator.E002")]

@@ -9,6 +9,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -40,7 +41,12 @@ def issuer() -> str:
 
 
 def actor_from_token(token: str, request_trace: UUID) -> Actor:
-    """The caller that a token names. Raises BadToken (RFC 6750, "invalid_token").
+    """The caller that a token names. Raises BadToken."""
+    return actor_from_claims(verified(token), request_trace)
+
+
+def verified(token: str) -> dict[str, Any]:
+    """The claims of a token that counts here. Raises BadToken (RFC 6750, "invalid_token").
 
     Signature by the issuer's key, issuer, audience, exp and iat with 10 s leeway, type Bearer, and no longer life than
     TOKEN_MAX_AGE: an ID token, somebody else's token or one made for a month does not pass.
@@ -55,7 +61,7 @@ def actor_from_token(token: str, request_trace: UUID) -> Actor:
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise BadToken("The token is not valid here.") from None
     _check_claims(claims)
-    return _actor(claims, request_trace)
+    return claims
 
 
 def _check_claims(claims: dict[str, Any]) -> None:
@@ -68,7 +74,8 @@ def _check_claims(claims: dict[str, Any]) -> None:
         raise BadToken(f"The token was made for longer than {settings.TOKEN_MAX_AGE} seconds.")
 
 
-def _actor(claims: dict[str, Any], request_trace: UUID) -> Actor:
+def actor_from_claims(claims: dict[str, Any], request_trace: UUID) -> Actor:
+    """Who verified claims speak of."""
     user_name = _text(claims.get("preferred_username"))
     roles = _roles(claims)
     agent = "agent" in roles or "client_id" in claims or user_name.startswith("service-account-")
@@ -145,6 +152,18 @@ def actor_from_user(user: User, request_trace: UUID) -> Actor:
         principal=f"{LOCAL}|{user.get_username()}", name=user.get_full_name() or user.get_username(), kind=Kind.PERSON,
         roles=frozenset(roles), request_trace=request_trace,
     )  # fmt: skip
+
+
+class LocalAccounts(ModelBackend):
+    """Accounts with a password of ours: only while there is no identity provider, also for /admin/."""
+
+    def authenticate(self, request: HttpRequest | None, *args: Any, **kwargs: Any) -> Any:
+        """The user, if the password is right and local accounts count."""
+        return None if settings.OIDC_ISSUER_URL else super().authenticate(request, *args, **kwargs)
+
+    def get_user(self, user_id: int) -> Any:
+        """A login from before the provider was set ends with it."""
+        return None if settings.OIDC_ISSUER_URL else super().get_user(user_id)
 
 
 class ActorMiddleware(LoginRequiredMiddleware):

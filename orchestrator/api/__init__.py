@@ -1,30 +1,35 @@
 """The agents' door: one NinjaAPI, closed unless a route says otherwise."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 
+from audit.actor import actor_of
 from audit.errors import DomainError
 from orchestrator import __version__, health
-from orchestrator.api import approvals, sessions, tasks
+from orchestrator.api import approvals, audit, sessions, tasks
 from orchestrator.api.problems import from_domain, problem
 from orchestrator.api.wire import StrictParser
-from orchestrator.identity import BadToken, actor_from_token, set_actor
+from orchestrator.identity import BadToken, actor_from_claims, set_actor, verified
+from sessions.models import Task
 
 
 class Bearer(HttpBearer):
     """A JWT in the Authorization header (RFC 6750)."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> bool:
-        """Name the caller, then look at the query: nobody else learns what we know."""
-        set_actor(request, actor_from_token(token.strip(), request.trace_id))  # type: ignore[attr-defined]
+    def authenticate(self, request: HttpRequest, token: str) -> dict[str, Any]:
+        """Name the caller, then look at the query: nobody else learns what we know. The claims become `request.auth`."""
+        claims = verified(token.strip())
+        set_actor(request, actor_from_claims(claims, request.trace_id))  # type: ignore[attr-defined]
         _refuse_unknown_parameters(request)
-        return True
+        return claims
 
 
 api = NinjaAPI(
@@ -34,6 +39,23 @@ api = NinjaAPI(
 api.add_router("/sessions", sessions.router)
 api.add_router("/tasks", tasks.router)
 api.add_router("/approvals", approvals.router)
+api.add_router("/audit", audit.router)
+
+
+@api.get("/me")
+def me(request: HttpRequest) -> dict[str, Any]:
+    """Who you are here, and until when your token counts."""
+    actor = actor_of(request)
+    return {
+        "principal": actor.principal, "name": actor.name, "kind": actor.kind, "roles": sorted(actor.roles),
+        "expires_at": datetime.fromtimestamp(request.auth["exp"], UTC),  # type: ignore[attr-defined]
+    }  # fmt: skip
+
+
+@api.get("/roles")
+def roles(request: HttpRequest) -> dict[str, Any]:
+    """The roles of the org chart: as set, else those seen in tasks."""
+    return {"roles": settings.ORG_ROLES or sorted(set(Task.objects.values_list("to_role", flat=True).distinct()))}
 
 
 @api.get("/health", auth=None)

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.core import signing
@@ -18,6 +18,7 @@ from audit.errors import Invalid
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Model)
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 MOST = 100  # rows of one page
 FARTHEST = 100_000  # rows that pages may skip; a cursor walks farther
 COUNTED = 10_000  # beyond that `total` is not exact
@@ -56,7 +57,7 @@ def listed(request: HttpRequest, name: str, rows: QuerySet[Row], query: Paging, 
     more = len(found) > size
     members = {
         name: [shape(row) for row in found[:size]], "total": min(total, COUNTED), "page": page, "page_size": size,
-        "next_cursor": _cursor(request, query, found[size - 1]) if more else None,
+        "next_cursor": next_cursor(request, query, found[size - 1], "created_at") if more else None,
     }  # fmt: skip
     return members if total <= COUNTED else {**members, "total_is_exact": False}
 
@@ -64,20 +65,37 @@ def listed(request: HttpRequest, name: str, rows: QuerySet[Row], query: Paging, 
 def _page(request: HttpRequest, rows: QuerySet[Row], query: Paging, page: int, size: int) -> list[Row]:
     """One row more than asked, to know whether there is a next page."""
     if query.cursor:
-        at, id = _read_cursor(request, query)
-        # The first condition lets the index begin there; the second leaves out what came before in the same instant.
-        return list(rows.filter(created_at__lte=at).exclude(created_at=at, id__gte=id)[: size + 1])
+        return list(keyset(request, rows, query, "created_at")[: size + 1])
     start = (page - 1) * size
     if start + size > FARTHEST:
         raise Invalid("cursor", f"Pages end at row {FARTHEST}; walk on with cursor, from next_cursor.")
     return list(rows[start : start + size + 1])
 
 
-def _cursor(request: HttpRequest, query: Paging, last: Any) -> str:
-    return signing.dumps([_bound(request, query), last.created_at.isoformat(), str(last.pk)], salt="cursor", compress=True)
+class Walked(Protocol):
+    """A query that walks with a cursor."""
+
+    cursor: str | None
+
+    def model_dump(self, *, exclude: set[str]) -> dict[str, Any]:
+        """Its members."""
 
 
-def _read_cursor(request: HttpRequest, query: Paging) -> tuple[datetime, UUID]:
+def keyset(request: HttpRequest, rows: Rows, query: Walked, column: str) -> Rows:
+    """The rows after the cursor's, by (column, id) descending; all without one."""
+    if not query.cursor:
+        return rows
+    at, id = _read_cursor(request, query)
+    # The first condition lets the index begin there; the second leaves out what came before in the same instant.
+    return rows.filter(**{f"{column}__lte": at}).exclude(**{column: at, "id__gte": id})
+
+
+def next_cursor(request: HttpRequest, query: Walked, last: Model, column: str) -> str:
+    """A signed, opaque cursor to what comes after `last`."""
+    return signing.dumps([_bound(request, query), getattr(last, column).isoformat(), str(last.pk)], salt="cursor", compress=True)
+
+
+def _read_cursor(request: HttpRequest, query: Walked) -> tuple[datetime, UUID]:
     try:
         bound, at, id = signing.loads(query.cursor or "", salt="cursor")
         if bound == _bound(request, query):
@@ -87,7 +105,7 @@ def _read_cursor(request: HttpRequest, query: Paging) -> tuple[datetime, UUID]:
     raise Invalid("cursor", "This cursor does not belong to this list, these filters and this caller; begin without one.")
 
 
-def _bound(request: HttpRequest, query: Paging) -> str:
+def _bound(request: HttpRequest, query: Walked) -> str:
     """What a cursor belongs to: route, filters, caller."""
     filters = {name: str(value) for name, value in query.model_dump(exclude={"page", "page_size", "cursor"}).items()}
     text = json.dumps([request.path, actor_of(request).principal, filters], sort_keys=True)
