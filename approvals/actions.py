@@ -133,7 +133,7 @@ def _locked(actor: Actor, approval_id: UUID) -> Approval:
         raise NotFound("There is no such request, or it is not yours to read.")
     if (session := approval.task.carrier) and session.has_lapsed:
         raise Lapsed(lambda: expire_session(session.pk))
-    if approval.due:  # type: ignore[attr-defined] - the annotation above
+    if approval.due:  # type: ignore[attr-defined]  # annotated above
         raise Lapsed(lambda: expire_approval(approval_id))
     return approval
 

@@ -189,6 +189,7 @@ CACHES = {
 }
 
 # --- people --------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["orchestrator.identity.LocalAccounts"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"

@@ -1,0 +1,113 @@
+"""Stores that go away: without Redis all works, without PostgreSQL the answer is 503 at once, and both come back by themselves."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from django.conf import settings
+
+from orchestrator import embedded
+from tests.conftest import Door, free_port, wait_for
+
+
+class Site:
+    """A server of its own with engines of its own, which may be stopped without hurting other tests."""
+
+    def __init__(self, home: Path) -> None:
+        self.engines = embedded.start(home)
+        self.postgres, self.redis = self.engines.engines
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.environment = {
+            **os.environ, "DATABASE_URL": embedded.database_url(home), "REDIS_URL": embedded.redis_url(home),
+            "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "ignore",
+        }  # fmt: skip
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=self.environment, check=True, timeout=60)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """While the block runs."""
+        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "1", "-b", self.url[7:]]
+        process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=self.environment, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(f"{self.url}/livez")
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def door(self) -> Door:
+        """Finance's agent."""
+        return Door(self.url, "finance-agent", "finance", "agent")
+
+
+@pytest.fixture
+def site(database: None, tmp_path: Path) -> Iterator[Site]:
+    """One, stopped afterwards."""
+    made = Site(tmp_path)
+    try:
+        yield made
+    finally:
+        made.engines.stop()
+
+
+def test_without_redis_everything_works_and_health_says_degraded(site: Site) -> None:
+    site.migrate()
+    with site.served(), site.door() as door:
+        first = door.route("before")
+        site.redis.stop()
+        again, fresh = door.route("before"), door.route("after")
+        assert (again.status_code, again.content, again.headers["Idempotent-Replayed"]) == (202, first.content, "true")
+        assert fresh.status_code == 202
+        assert door.route("after").content == fresh.content
+        assert door.get("/health").json() | {"version": ""} == {
+            "status": "degraded", "version": "", "database": "connected", "redis": "disconnected",
+        }  # fmt: skip
+        site.engines.revive()
+        assert door.route("before").content == first.content
+        assert door.get("/health").json()["status"] == "healthy"
+
+
+def test_without_postgresql_the_answer_is_503_at_once_and_the_next_one_after_its_return_works(site: Site) -> None:
+    site.migrate()
+    with site.served(), site.door() as door, httpx.Client(base_url=site.url) as browser:
+        assert door.route("before").status_code == 202
+        site.postgres.stop()
+        began = time.monotonic()
+        refused, page, health = door.route("during"), browser.get("/sign-in/"), browser.get("/health")
+        assert time.monotonic() - began < 2
+        assert (refused.status_code, refused.headers["Content-Type"]) == (503, "application/problem+json")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert page.status_code in (200, 503)
+        assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+        assert browser.get("/livez").status_code == 200
+        assert browser.get("/").headers.get("Retry-After", "") or browser.get("/").status_code == 302
+        site.engines.revive()
+        assert door.route("during").status_code == 202
+        assert browser.get("/health").json()["status"] == "healthy"
+
+
+def test_a_signed_in_person_sees_a_page_that_says_so_while_postgresql_is_away(site: Site) -> None:
+    site.migrate()
+    with site.served(), httpx.Client(base_url=site.url, cookies={"sessionid": "a" * 32}) as browser:
+        site.postgres.stop()
+        page = browser.get("/")
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "2")
+        assert "try again" in page.text.lower()
+        assert "Traceback" not in page.text
+
+
+def test_before_the_tables_are_there_the_answer_is_503_too(site: Site) -> None:
+    with site.served(), site.door() as door:
+        assert door.route().status_code == 503
+        assert httpx.get(f"{site.url}/livez").status_code == 200
+        site.migrate()
+        assert door.route().status_code == 202
