@@ -10,8 +10,8 @@ from django.db.models.functions import Now
 from django.dispatch import receiver
 
 from approvals.models import DECIDED, Approval
-from audit.action import Key, Lapsed, Made, Versions, action, check_version, held, once
-from audit.actor import SYSTEM, Actor, chart_role
+from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
+from audit.actor import SYSTEM, Actor, chart_role, org_role
 from audit.errors import Conflict, Invalid, KeyReused, NotAllowed, NotFound
 from audit.models import change, event, insert
 from sessions.actions import expire_session, locked_task
@@ -19,6 +19,7 @@ from sessions.models import Session, Task, retention
 from sessions.signals import task_ending
 
 SHORTEST, LONGEST = 60, 30 * 86_400
+ONLY_PEOPLE = "Only people decide; an agent cannot."
 
 
 class Refused(NotAllowed):
@@ -74,6 +75,7 @@ def _lifetime(expires_in: int | None) -> timedelta:
 
 def _asking_role(actor: Actor, task: Task) -> str:
     """The role in which the caller asks: the task's creator, a holder of from_role, or its claimer may."""
+    allow_changing(actor)
     if actor.holds(task.from_role) or actor.principal == task.created_by:
         return task.from_role
     if actor.principal == task.claimed_by:
@@ -147,7 +149,7 @@ def can_read(actor: Actor, approval: Approval) -> bool:
 def why_not_decide(actor: Actor, approval: Approval) -> str:
     """Why this caller may not decide it; empty if they may (contract, "Who may decide"; four eyes on every path)."""
     if not actor.is_person:
-        return "Only people decide; an agent cannot."
+        return ONLY_PEOPLE
     if not (actor.holds(approval.approver_role) or actor.is_admin):
         return f"Only a holder of {approval.approver_role} decides this."
     if actor.principal == approval.requested_by:
@@ -160,7 +162,7 @@ def why_not_decide(actor: Actor, approval: Approval) -> str:
 def already_decided(approval: Approval) -> Conflict:
     """What a late decider is told: what, who and when."""
     if approval.status not in DECIDED:
-        return Conflict(f"The request is {approval.status}; nobody can decide it any more.", "not-pending", status=approval.status)
+        return Conflict(f"The request is {approval.status}; nobody can decide it any more.", "not-pending", decision=approval.status)
     at = approval.decision_at
     who = {"decision": approval.status, "decided_by": approval.decided_by_name, "decision_at": at.isoformat() if at else None}
     return Conflict(f"{approval.decided_by_name} {approval.status} it at {at:%Y-%m-%d %H:%M:%S} UTC.", "already-decided", **who)
@@ -173,6 +175,8 @@ def decide_for_task(
 
     Says too whether it was decided now; False when the caller had given that verdict before.
     """
+    if approver_role:
+        org_role("approver_role", approver_role)
     task = Task.objects.readable_by(actor).filter(pk=task_id).first()
     if not task:
         raise NotFound("There is no such task, or it is not yours to read.")
@@ -184,6 +188,8 @@ def decide_for_task(
         raise Conflict("Several requests are open; decide one of them by its id.", "several-open", approval_ids=ids)
     if open_ones:
         return decide(actor=actor, approval_id=(mine or open_ones)[0].pk, verdict=verdict, note=note), True
+    if not actor.is_person:
+        raise NotAllowed(ONLY_PEOPLE)
     return _decided_before(actor, verdict, asked), False
 
 
@@ -200,6 +206,7 @@ def _decided_before(actor: Actor, verdict: str, asked: QuerySet[Approval]) -> Ap
 def cancel(*, actor: Actor, approval_id: UUID, reason: str = "") -> Approval:
     """Take a request back: who asked, or admin. A cancelled one stays as it is."""
     approval = _locked(actor, approval_id)
+    allow_changing(actor)
     if not (actor.principal == approval.requested_by or actor.is_admin):
         raise NotAllowed("Only who asked, or admin, may cancel the request.")
     if approval.status == "cancelled":

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from psycopg import errors
 
 from audit.actor import Actor
-from audit.errors import Busy, KeyReused, Stale
+from audit.errors import Busy, Invalid, KeyReused, NotAllowed, Stale
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Audited)
@@ -62,6 +62,8 @@ def action(run: Callable[P, T]) -> Callable[P, T]:
                     raise Busy("This changes too fast; try again in a second.") from lapsed
                 lapsed.expire()
             except OperationalError as error:
+                if isinstance(error.__cause__, errors.ProgramLimitExceeded):
+                    raise Invalid("body", "This is more text than can be kept and searched; send less of it.") from error
                 if isinstance(error.__cause__, errors.LockNotAvailable):
                     raise Busy("Somebody else is changing this right now; try again in a second.") from error
                 if last or not isinstance(error.__cause__, errors.DeadlockDetected | errors.SerializationFailure):
@@ -69,6 +71,12 @@ def action(run: Callable[P, T]) -> Callable[P, T]:
         raise AssertionError("unreachable")
 
     return repeated
+
+
+def allow_changing(actor: Actor) -> None:
+    """Whoever holds no place on the org chart, an auditor above all, changes nothing; admin excepted."""
+    if not (actor.org_roles or actor.is_admin):
+        raise NotAllowed("You hold no role on the org chart, so you change nothing.")
 
 
 def check_version(row: Audited, expected: Versions) -> None:

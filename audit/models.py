@@ -58,7 +58,8 @@ class AuditEvent(models.Model):
             models.UniqueConstraint(fields=["subject_type", "subject_id", "version"], name="audit_events_subject_version"),
             models.CheckConstraint(
                 condition=models.Q(subject_type__isnull=True, subject_id__isnull=True, version__isnull=True)
-                | models.Q(subject_type__in=["session", "task", "approval"], subject_id__isnull=False),
+                # An unknown type IN a list is null, and a check lets null pass: say that there is one.
+                | models.Q(subject_type__in=["session", "task", "approval"], subject_type__isnull=False, subject_id__isnull=False),
                 name="audit_events_subject_whole",
             ),
         ]

@@ -1,8 +1,9 @@
 """What happened, told in sentences: the one timeline of requests, sessions and the audit trail."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from unicodedata import category
 from uuid import UUID
@@ -39,7 +40,7 @@ SENTENCES = {
 }
 #: The same with a name for what it is about, where many stories stand in one list.
 ABOUT = {
-    "task.routed": noop("{actor} hands {to} {about}"),
+    "task.routed": noop("{actor} hands {about} to {to}"),
     "task.claimed": noop("{actor} picked up {about}"),
     "task.completed": noop("{actor} completed {about}"),
     "task.failed": noop("{actor} failed at {about}"),
@@ -62,6 +63,26 @@ class Line:
     sentence: SafeString
     day: date | None
 
+    @property
+    def details(self) -> str:
+        """What the event keeps beside its sentence, as JSON."""
+        return visible(json.dumps(self.event.metadata, indent=2, ensure_ascii=False))
+
+    @property
+    def principal(self) -> str:
+        """Who it was, without a doubt."""
+        return visible(self.event.actor_id)
+
+    @property
+    def short(self) -> str:
+        """The subject's id, as much as people compare: ids of the same moment begin alike."""
+        return f"…{str(self.event.subject_id)[-8:]}"
+
+    @property
+    def short_trace(self) -> str:
+        """The trace's id, likewise."""
+        return f"…{str(self.event.trace_id)[-8:]}"
+
 
 def visible(text: object, longest: int = 10_000) -> str:
     """The text with what changes direction, hides or has no width written out, like [U+202E]; cut at `longest`.
@@ -74,6 +95,17 @@ def visible(text: object, longest: int = 10_000) -> str:
 def _shown(character: str) -> str:
     hidden = category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in BLANK
     return f"[U+{ord(character):04X}]" if hidden and character not in "\n\t" else character
+
+
+def span(time: timedelta) -> str:
+    """A length of time in at most two units: 42 s, 11 min, 1 h 20 m, 3 d 4 h."""
+    seconds = max(int(time.total_seconds()), 0)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return _("{days} d {hours} h").format(days=days, hours=hours % 24)
+    if hours:
+        return _("{hours} h {minutes:02} m").format(hours=hours, minutes=minutes % 60)
+    return _("{minutes} min").format(minutes=minutes) if minutes else _("{seconds} s").format(seconds=seconds)
 
 
 def tell(events: Iterable[AuditEvent], about: Mapping[UUID, SafeString] | None = None, longest: int = 10_000) -> list[Line]:

@@ -1,3 +1,10 @@
 """The pages of audit."""
 
-urlpatterns = []
+from django.urls import path
+
+from audit import views
+
+urlpatterns = [
+    path("", views.trail, name="audit"),
+    path("export/", views.download, name="audit_export"),
+]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from audit.action import Key, Lapsed, Made, Versions, action, check_version, once
+from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
 from audit.errors import Conflict, Invalid, NotAllowed, NotFound
 from audit.models import change, insert
@@ -54,21 +54,23 @@ def update_session(
         raise Conflict(f"A session that is {session.status} cannot become {status}.", "move-not-allowed", allowed=MOVES[session.status])
     moved = {"status": status} if status and status != session.status else {}
     merged = merge(session.metadata, metadata or {})
-    noted = {"metadata": merged} if merged != session.metadata else {}
+    noted = {} if same(merged, session.metadata) else {"metadata": merged}
     if moved or noted:
-        _change_session(session, actor, {**moved, **noted}, **({"metadata": metadata} if noted else {}))
-    else:
+        _change_session(session, actor, {**moved, **noted}, details={"metadata": metadata} if noted else {})
+    elif session.status in OPEN:
         _touch(session)
     return session
 
 
-def _change_session(session: Session, actor: Actor, values: dict[str, Any], **details: Any) -> None:
-    """One change with its event; a session that ends takes its open task along."""
+def _change_session(
+    session: Session, actor: Actor, values: dict[str, Any], role: str = "", details: Mapping[str, Any] | None = None
+) -> None:
+    """One change with its event; a session that ends takes its open task along. `role` is acted in, else the session's."""
     status = values.get("status", "")
     ends = bool(status) and status not in OPEN
-    role = "system" if actor is SYSTEM else actor.acting_as(session.role)
+    role = role or ("system" if actor is SYSTEM else actor.acting_as(session.role))
     values = {**values, "updated_at": Now()}
-    change(session, status if ends else "updated", values, actor=actor, role=role, **details, **({"to": status} if status else {}))
+    change(session, status if ends else "updated", values, actor=actor, role=role, **(details or {}), **({"to": status} if status else {}))
     if ends and session.task_id and (task := Task.objects.select_for_update().filter(pk=session.task_id, status__in=OPEN).first()):
         task.session = session
         _end_task(task, actor, "cancelled", because=f"session {status}")
@@ -109,6 +111,7 @@ def locked_session(actor: Actor, session_id: UUID) -> Session:
 
 def allow_writing(actor: Actor, session: Session) -> None:
     """Its creator, a person holding its role, or admin (contract, "Who may write")."""
+    allow_changing(actor)
     if not (actor.principal == session.created_by or (actor.is_person and actor.holds(session.role)) or actor.is_admin):
         raise NotAllowed("Only who opened the session, a person holding its role, or admin may change it.")
 
@@ -127,6 +130,15 @@ def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def same(one: object, other: object) -> bool:
+    """Whether two JSON values are the same; to Python alone 1 and true are equal too."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(member, other[name]) for name, member in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 def _new_session(actor: Actor, role: str, **values: Any) -> Session:
     key = values.pop("key", None)
     return Session(
@@ -137,13 +149,14 @@ def _new_session(actor: Actor, role: str, **values: Any) -> Session:
 
 def _adopt(actor: Actor, session: Session, task_id: UUID) -> None:
     """Give the session a task that the caller sent and that no session carries."""
-    task = Task.objects.select_for_update(of=("self",)).whole().filter(pk=task_id, created_by=actor.principal).first()
+    task = Task.objects.select_for_update().filter(pk=task_id, created_by=actor.principal).first()
     if not task:
         raise NotFound("There is no such task that you sent.")
     if session.task_id:
         raise Conflict("The session carries a task already; a session takes one in its life.", "session-has-task")
-    if task.carrier:
-        raise Conflict("Another session carries this task.", "task-carried", session_id=str(task.carrier.pk))
+    # Asked after the task's lock, in a query of its own: who waited for it sees what the other one did.
+    if carrier := Session.objects.filter(task_id=task_id).first():
+        raise Conflict("Another session carries this task.", "task-carried", session_id=str(carrier.pk))
     if session.status not in OPEN:
         raise Conflict(f"The session is {session.status}.", "session-ended")
     change(session, "updated", {"task_id": task_id, "updated_at": Now()}, actor=actor, role=actor.acting_as(session.role), task=task_id)
@@ -158,6 +171,8 @@ def route_task(
 ) -> Made[Task]:  # fmt: skip
     """Hand a task to `target`, into the caller's session or into one opened for it (none for a notification)."""
     chart_role("target", target)
+    if key and session_id and (before := held(Task, "created_by", actor, key)):
+        return Made(before, replayed=True)  # whatever became of the session
     session = _session_to_route_into(actor, session_id) if session_id else None
     sender = sending_role(actor, from_role, session)
 
@@ -257,14 +272,16 @@ def claim_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Tas
 def end_task(*, actor: Actor, task_id: UUID, status: str, result: dict[str, Any] | None = None, expected: Versions = None) -> Task:
     """Complete or fail a task (its claimer; admin may fail), with its session; the same end again changes nothing."""
     task = locked_task(actor, task_id)
-    notified = status == "completed" and task.task_type == NOTIFICATION and task.status == "pending" and actor.holds(task.to_role)
-    if not (notified or task.claimed_by == actor.principal or (status == "failed" and actor.is_admin)):
+    allow_changing(actor)
+    unclaimed = task.claimed_by is None and actor.holds(task.to_role)
+    if not (unclaimed or task.claimed_by == actor.principal or (status == "failed" and actor.is_admin)):
         raise NotAllowed("Only who claimed the task may end it.")
     check_version(task, expected)
-    if task.status == status and task.result == result:
+    if task.status == status and same(task.result, result):
         return task
     _still_open(task)
-    if task.status == "pending" and not notified and not actor.is_admin:
+    notified = status == "completed" and task.task_type == NOTIFICATION
+    if task.status == "pending" and not notified and not (status == "failed" and actor.is_admin):
         raise Conflict("Claim the task first.", "not-claimed")
     _end_task(task, actor, status, result=result)
     return task
@@ -274,6 +291,7 @@ def end_task(*, actor: Actor, task_id: UUID, status: str, result: dict[str, Any]
 def cancel_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Task:
     """Take a task back: its creator, or a person holding from_role; its session stays active."""
     task = locked_task(actor, task_id)
+    allow_changing(actor)
     if not (task.created_by == actor.principal or (actor.is_person and actor.holds(task.from_role))):
         raise NotAllowed(f"Only who sent the task, or a person holding {task.from_role}, may cancel it.")
     check_version(task, expected)
@@ -296,4 +314,4 @@ def _end_task(task: Task, actor: Actor, status: str, *, result: dict[str, Any] |
     task_ending.send(Task, task=task, actor=actor, role=role, because=because or f"task {status}")
     session = task.carrier
     if session and status != "cancelled" and session.status in OPEN:
-        _change_session(session, actor, {"status": status}, because=f"task {status}")
+        _change_session(session, actor, {"status": status}, role, {"because": f"task {status}"})

@@ -7,40 +7,116 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('agent_sessions', '0001_initial'),
+        ("agent_sessions", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.UUIDField(db_comment='UUIDv7', default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(db_comment='1, and one more with each change', default=1, editable=False)),
-                ('idempotency_key', models.CharField(blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True)),
-                ('request_digest', models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True)),
-                ('approver_role', models.CharField(db_comment='the role that is asked', max_length=50)),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('approved', 'approved'), ('rejected', 'rejected'), ('expired', 'expired'), ('cancelled', 'cancelled')], db_comment='pending, or how it ended', default='pending', max_length=20)),
-                ('decision_at', models.DateTimeField(blank=True, db_comment='UTC; set exactly when it is not pending', null=True)),
-                ('notes', models.TextField(blank=True, db_comment="the decider's words", default='')),
-                ('created_at', models.DateTimeField(db_comment='UTC', db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('reason', models.TextField(blank=True, db_comment="the asker's words", default='')),
-                ('from_role', models.CharField(db_comment="the task's, copied for lists", max_length=50)),
-                ('requested_by', models.CharField(db_comment='principal of who asked', max_length=600)),
-                ('requested_by_name', models.CharField(db_comment="the asker's name then", max_length=255)),
-                ('decided_by', models.CharField(blank=True, db_comment='principal of who approved or rejected', max_length=600, null=True)),
-                ('decided_by_name', models.CharField(blank=True, db_comment="the decider's name then", default='', max_length=255)),
-                ('expires_at', models.DateTimeField(db_comment='UTC; afterwards nobody can decide it')),
-                ('task', models.ForeignKey(db_comment='what it is about', on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='agent_sessions.task')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_comment="UUIDv7", default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(db_comment="1, and one more with each change", default=1, editable=False)),
+                (
+                    "idempotency_key",
+                    models.CharField(
+                        blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True
+                    ),
+                ),
+                (
+                    "request_digest",
+                    models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True),
+                ),
+                ("approver_role", models.CharField(db_comment="the role that is asked", max_length=50)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("approved", "approved"),
+                            ("rejected", "rejected"),
+                            ("expired", "expired"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        db_comment="pending, or how it ended",
+                        default="pending",
+                        max_length=20,
+                    ),
+                ),
+                ("decision_at", models.DateTimeField(blank=True, db_comment="UTC; set exactly when it is not pending", null=True)),
+                ("notes", models.TextField(blank=True, db_comment="the decider's words", default="")),
+                ("created_at", models.DateTimeField(db_comment="UTC", db_default=django.contrib.postgres.functions.TransactionNow())),
+                ("reason", models.TextField(blank=True, db_comment="the asker's words", default="")),
+                ("from_role", models.CharField(db_comment="the task's, copied for lists", max_length=50)),
+                ("requested_by", models.CharField(db_comment="principal of who asked", max_length=600)),
+                ("requested_by_name", models.CharField(db_comment="the asker's name then", max_length=255)),
+                ("decided_by", models.CharField(blank=True, db_comment="principal of who approved or rejected", max_length=600, null=True)),
+                ("decided_by_name", models.CharField(blank=True, db_comment="the decider's name then", default="", max_length=255)),
+                ("expires_at", models.DateTimeField(db_comment="UTC; afterwards nobody can decide it")),
+                (
+                    "task",
+                    models.ForeignKey(
+                        db_comment="what it is about",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approvals",
+                        to="agent_sessions.task",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'approvals',
-                'db_table_comment': 'A question to a role about a task, and its answer',
-                'indexes': [models.Index(fields=['status', '-created_at', '-id'], name='approvals_by_status'), models.Index(fields=['-created_at', '-id'], name='approvals_created_at'), models.Index(condition=models.Q(('status', 'pending')), fields=['approver_role', 'expires_at', 'id'], name='approvals_inbox'), models.Index(condition=models.Q(('status', 'pending')), fields=['expires_at', 'id'], name='approvals_due'), models.Index(fields=['from_role', 'created_at', 'id'], name='approvals_from_role'), models.Index(condition=models.Q(('status', 'pending'), _negated=True), fields=['-decision_at', '-id'], name='approvals_decided')],
-                'constraints': [models.UniqueConstraint(fields=('requested_by', 'idempotency_key'), name='approvals_key'), models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('task', 'approver_role'), name='approvals_one_pending'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected', 'expired', 'cancelled'])), name='approvals_status'), models.CheckConstraint(condition=models.Q(models.Q(('decision_at__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('decision_at__isnull', False)), _connector='OR'), name='approvals_decision_at'), models.CheckConstraint(condition=models.Q(models.Q(('decided_by__isnull', False), ('status__in', ('approved', 'rejected'))), models.Q(models.Q(('status__in', ('approved', 'rejected')), _negated=True), ('decided_by__isnull', True)), _connector='OR'), name='approvals_decided_by'), models.CheckConstraint(condition=models.Q(('decided_by__isnull', True), models.Q(('decided_by', models.F('requested_by')), _negated=True), _connector='OR'), name='approvals_four_eyes')],
+                "db_table": "approvals",
+                "db_table_comment": "A question to a role about a task, and its answer",
+                "indexes": [
+                    models.Index(fields=["status", "-created_at", "-id"], name="approvals_by_status"),
+                    models.Index(fields=["-created_at", "-id"], name="approvals_created_at"),
+                    models.Index(
+                        condition=models.Q(("status", "pending")), fields=["approver_role", "expires_at", "id"], name="approvals_inbox"
+                    ),
+                    models.Index(condition=models.Q(("status", "pending")), fields=["expires_at", "id"], name="approvals_due"),
+                    models.Index(fields=["from_role", "created_at", "id"], name="approvals_from_role"),
+                    models.Index(
+                        condition=models.Q(("status", "pending"), _negated=True), fields=["-decision_at", "-id"], name="approvals_decided"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("requested_by", "idempotency_key"), name="approvals_key"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "pending")), fields=("task", "approver_role"), name="approvals_one_pending"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["pending", "approved", "rejected", "expired", "cancelled"])),
+                        name="approvals_status",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decision_at__isnull", True), ("status", "pending")),
+                            models.Q(models.Q(("status", "pending"), _negated=True), ("decision_at__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="approvals_decision_at",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decided_by__isnull", False), ("status__in", ("approved", "rejected"))),
+                            models.Q(models.Q(("status__in", ("approved", "rejected")), _negated=True), ("decided_by__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="approvals_decided_by",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by__isnull", True), models.Q(("decided_by", models.F("requested_by")), _negated=True), _connector="OR"
+                        ),
+                        name="approvals_four_eyes",
+                    ),
+                ],
             },
         ),
     ]

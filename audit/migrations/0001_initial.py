@@ -3,40 +3,104 @@
 import django.contrib.postgres.functions
 import django.core.serializers.json
 import uuid_utils.compat
+from django.core.management.base import CommandError
 from django.db import migrations, models
+
+TABLES = {"sessions", "tasks", "approvals", "audit_events"}
+
+
+def refuse_predecessor(apps, schema_editor):
+    """Before our first table: whoever holds one of these names already is the predecessor (or nobody we know)."""
+    connection = schema_editor.connection
+    if theirs := sorted(TABLES & set(connection.introspection.table_names())):
+        raise CommandError(
+            f"The database {connection.settings_dict['NAME']} holds the predecessor's tables ({', '.join(theirs)}): set DATABASE_URL "
+            "to an empty database, or rename those tables, then run migrate again; nothing of theirs was changed."
+        )
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
+        migrations.RunPython(refuse_predecessor, migrations.RunPython.noop),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(db_comment='UUIDv7', default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('event_type', models.CharField(db_comment='object.verb, for example approval.approved', max_length=50)),
-                ('role', models.CharField(db_comment='the role acted in; system for the system', max_length=50)),
-                ('timestamp', models.DateTimeField(db_comment="the database's clock; grows strictly per subject", db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('trace_id', models.UUIDField(db_comment='ties a session, its task and its approvals together')),
-                ('metadata', models.JSONField(db_comment='what changed, and why', default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('actor', models.CharField(db_comment="the actor's name as text; survives the user", max_length=255)),
-                ('actor_id', models.CharField(db_comment='principal: <iss>|<sub>', max_length=600)),
-                ('actor_kind', models.CharField(choices=[('person', 'person'), ('agent', 'agent'), ('system', 'system')], db_comment='person, agent or system', max_length=10)),
-                ('subject_type', models.CharField(db_comment='session, task or approval; null for reported events', max_length=20, null=True)),
-                ('subject_id', models.UUIDField(db_comment="the object's id", null=True)),
-                ('version', models.PositiveIntegerField(db_comment="the object's version after the change; null for refusals", null=True)),
-                ('digest', models.CharField(db_comment="sha256 over the subject's previous digest and this event", db_default='', editable=False, max_length=64)),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_comment="UUIDv7", default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("event_type", models.CharField(db_comment="object.verb, for example approval.approved", max_length=50)),
+                ("role", models.CharField(db_comment="the role acted in; system for the system", max_length=50)),
+                (
+                    "timestamp",
+                    models.DateTimeField(
+                        db_comment="the database's clock; grows strictly per subject",
+                        db_default=django.contrib.postgres.functions.TransactionNow(),
+                    ),
+                ),
+                ("trace_id", models.UUIDField(db_comment="ties a session, its task and its approvals together")),
+                (
+                    "metadata",
+                    models.JSONField(
+                        db_comment="what changed, and why", default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder
+                    ),
+                ),
+                ("actor", models.CharField(db_comment="the actor's name as text; survives the user", max_length=255)),
+                ("actor_id", models.CharField(db_comment="principal: <iss>|<sub>", max_length=600)),
+                (
+                    "actor_kind",
+                    models.CharField(
+                        choices=[("person", "person"), ("agent", "agent"), ("system", "system")],
+                        db_comment="person, agent or system",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "subject_type",
+                    models.CharField(db_comment="session, task or approval; null for reported events", max_length=20, null=True),
+                ),
+                ("subject_id", models.UUIDField(db_comment="the object's id", null=True)),
+                ("version", models.PositiveIntegerField(db_comment="the object's version after the change; null for refusals", null=True)),
+                (
+                    "digest",
+                    models.CharField(
+                        db_comment="sha256 over the subject's previous digest and this event", db_default="", editable=False, max_length=64
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'audit event',
-                'db_table': 'audit_events',
-                'db_table_comment': 'One immutable record of one change; UPDATE, DELETE and TRUNCATE are refused',
-                'indexes': [models.Index(fields=['trace_id'], name='audit_events_trace'), models.Index(fields=['-timestamp', '-id'], name='audit_events_timestamp'), models.Index(fields=['event_type'], name='audit_events_type'), models.Index(condition=models.Q(('version__isnull', True)), fields=['subject_id', 'timestamp'], name='audit_events_refusals')],
-                'constraints': [models.UniqueConstraint(fields=('subject_type', 'subject_id', 'version'), name='audit_events_subject_version'), models.CheckConstraint(condition=models.Q(models.Q(('subject_id__isnull', True), ('subject_type__isnull', True), ('version__isnull', True)), models.Q(('subject_id__isnull', False), ('subject_type__in', ['session', 'task', 'approval'])), _connector='OR'), name='audit_events_subject_whole')],
+                "verbose_name": "audit event",
+                "db_table": "audit_events",
+                "db_table_comment": "One immutable record of one change; UPDATE, DELETE and TRUNCATE are refused",
+                "indexes": [
+                    models.Index(fields=["trace_id"], name="audit_events_trace"),
+                    models.Index(fields=["-timestamp", "-id"], name="audit_events_timestamp"),
+                    models.Index(fields=["event_type"], name="audit_events_type"),
+                    models.Index(
+                        condition=models.Q(("version__isnull", True)), fields=["subject_id", "timestamp"], name="audit_events_refusals"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("subject_type", "subject_id", "version"), name="audit_events_subject_version"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("subject_id__isnull", True), ("subject_type__isnull", True), ("version__isnull", True)),
+                            models.Q(
+                                ("subject_id__isnull", False),
+                                ("subject_type__in", ["session", "task", "approval"]),
+                                ("subject_type__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="audit_events_subject_whole",
+                    ),
+                ],
             },
         ),
     ]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -15,9 +16,10 @@ from audit.actor import actor_of
 from audit.errors import DomainError
 from orchestrator import __version__, health
 from orchestrator.api import approvals, audit, sessions, tasks
+from orchestrator.api.idempotency import key_text
 from orchestrator.api.problems import from_domain, problem
 from orchestrator.api.wire import StrictParser
-from orchestrator.identity import BadToken, actor_from_claims, set_actor, verified
+from orchestrator.identity import BadToken, ProviderAway, actor_from_claims, set_actor, verified
 from sessions.models import Task
 
 
@@ -29,11 +31,13 @@ class Bearer(HttpBearer):
         claims = verified(token.strip())
         set_actor(request, actor_from_claims(claims, request.trace_id))  # type: ignore[attr-defined]
         _refuse_unknown_parameters(request)
+        key_text(request)  # before the body: a key that is none says so whatever it came with
         return claims
 
 
 api = NinjaAPI(
     title="Org-Chart Orchestrator", version=__version__, urls_namespace="api", auth=Bearer(), parser=StrictParser(),
+    docs_decorator=csp_update({"img-src": "data:"}),  # Swagger's stylesheet holds its pictures
     description="Agents open sessions, hand tasks along the org chart and ask for approval.",
 )  # fmt: skip
 api.add_router("/sessions", sessions.router)
@@ -109,6 +113,12 @@ def _bad_token(request: HttpRequest, error: Any) -> HttpResponse:
     return problem(request, 401, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
+@api.exception_handler(ProviderAway)
+def _provider_away(request: HttpRequest, error: Any) -> HttpResponse:
+    said = "The identity provider does not answer, so your token cannot be checked; try again soon."
+    return problem(request, 503, said, headers={"Retry-After": "5"})
+
+
 @api.exception_handler(AuthenticationError)
 def _no_token(request: HttpRequest, error: Any) -> HttpResponse:
     said = "Send Authorization: Bearer and your token."
@@ -133,8 +143,8 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _path(loc: tuple[Any, ...]) -> str:
-    """Where in the body or query: task.task_type. ninja puts the source and the argument's name before it."""
-    return ".".join(str(part) for part in loc[2:] if part != "function-before") or "body"
+    """Where in the body or query: task.task_type. ninja puts the source before it, and for a body the argument's name."""
+    return ".".join(str(part) for part in loc[2 if loc[0] == "body" else 1 :] if part != "function-before") or "body"
 
 
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from approvals import actions
 from approvals.models import DECIDED, Approval, ApprovalStatus
+from audit.action import allow_changing
 from audit.actor import Actor, actor_of, chart_role
 from audit.errors import Invalid, NotFound
 from orchestrator.api import idempotency, waiting
@@ -76,10 +77,10 @@ def ask(request: HttpRequest, body: ApprovalIn) -> HttpResponse:
     actor = actor_of(request)
     one_of("decision", body.decision, ["pending", *DECIDED])
     if body.decision in DECIDED:
-        idempotency.read_key(request, required=False)
         return _decide_for_task(actor, body)
     if not body.approver_role:
         raise Invalid("approver_role", "Name the role that is asked.")
+    allow_changing(actor)
     role, question = chart_role("approver_role", body.approver_role), body.question()
     if len(question) > 10_000:
         raise Invalid("comments", "reason and comments together may hold 10,000 characters.")

@@ -78,7 +78,7 @@ def shape(event: AuditEvent) -> dict[str, Any]:
 def ingest(request: HttpRequest, body: EventIn) -> JsonResponse:
     """Report something that happened elsewhere; it is kept as reported by you."""
     given = body.model_dump(exclude_none=True)
-    told, before = actions.ingest(actor=actor_of(request), key=read_key(request, required=False), **given)
+    told, before = actions.ingest(actor=actor_of(request), key=read_key(request), **given)
     headers = {"Idempotent-Replayed": "true"} if before else {}
     return JsonResponse({"event_id": str(told.pk)}, status=202, headers=headers)
 

@@ -18,6 +18,8 @@ from audit.models import Audited
 
 Row = TypeVar("Row", bound=Audited)
 KEY = re.compile(r'"?([A-Za-z0-9_.:-]{1,128})"?')
+#: The routes that honour a key, and whether they need one.
+KEYED = {"api/sessions": False, "api/tasks/route": True, "api/approvals": False, "api/audit/ingest": False}
 
 
 class BadKey(DomainError):
@@ -28,38 +30,50 @@ class BadKey(DomainError):
 
 def answer(
     request: HttpRequest, *, status: int, run: Callable[[Key | None], Made[Row]], reply: Callable[[Row], dict[str, Any]],
-    where: Callable[[Row], str], required: bool = False,
+    where: Callable[[Row], str], version: int = 1,
 ) -> HttpResponse:  # fmt: skip
     """Run a keyed creation, or replay it byte for byte.
 
-    `reply` may use only what was fixed at creation, so that the reply can be rebuilt from the row when Redis has no copy.
+    `reply` and `version` (the row's when it was made) may use only what was fixed at creation, so that the reply can be
+    rebuilt from the row when Redis has no copy.
     """
-    key = read_key(request, required)
+    key = read_key(request)
     if key and (copy := _copy(request, key)):
-        return _response(status, copy["body"], copy["location"], replayed=True)
+        return _response(status, copy["body"], copy["location"], version, replayed=True)
     made = run(key)
     body, location = json.dumps(reply(made.row)), where(made.row)
     if key and not made.found:
         _keep(request, key, made, body, location)
-    return _response(200 if made.found else status, body, location, made.replayed)
+    return _response(200 if made.found else status, body, location, version, made.replayed)
 
 
-def read_key(request: HttpRequest, required: bool) -> Key | None:
-    """The header's key, bare or as a quoted structured-field string, with the digest of the body. Raises BadKey."""
+def key_text(request: HttpRequest) -> str | None:
+    """The header's key, bare or as a quoted structured-field string; None where none is honoured. Raises BadKey."""
+    route = request.resolver_match.route if request.resolver_match else ""
+    if request.method != "POST" or route not in KEYED:
+        return None
     given = request.headers.get("Idempotency-Key")
     if given is None:
-        if required:
+        if KEYED[route]:
             raise BadKey("Send an Idempotency-Key header: any text of yours that names this request, the same at each retry.")
         return None
     match = KEY.fullmatch(given.strip())
     if not match or (given.strip().startswith('"') != given.strip().endswith('"')):
         raise BadKey("Idempotency-Key takes 1 to 128 characters of A-Z a-z 0-9 _ . : - (bare, or in double quotes).")
+    return match[1]
+
+
+def read_key(request: HttpRequest) -> Key | None:
+    """The key with the digest of the body that it came with."""
+    text = key_text(request)
+    if text is None:
+        return None
     canonical = json.dumps(json.loads(request.body), sort_keys=True, separators=(",", ":"))
-    return Key(match[1], hashlib.sha256(canonical.encode()).hexdigest())
+    return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def _response(status: int, body: str, location: str, replayed: bool) -> HttpResponse:
-    headers = {"Location": location, "ETag": '"1"'}
+def _response(status: int, body: str, location: str, version: int, replayed: bool) -> HttpResponse:
+    headers = {"Location": location, "ETag": f'"{version}"'}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)

@@ -68,6 +68,7 @@ def open_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
         run=lambda key: actions.open_session(actor=actor, role=body.agent_role, metadata=body.metadata, task_id=body.task_id, key=key),
         reply=lambda session: {"session_id": str(session.pk), "status": "pending"},
         where=lambda session: f"/api/sessions/{session.pk}",
+        version=2 if body.task_id else 1,  # taking the task is a change of its own
     )
 
 

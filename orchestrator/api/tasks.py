@@ -7,6 +7,7 @@ from ninja import Query, Router
 from pydantic import ConfigDict, model_validator
 
 from approvals.models import Approval
+from audit.action import allow_changing
 from audit.actor import actor_of, chart_role
 from audit.errors import Conflict, Invalid, NotFound
 from orchestrator.api import idempotency
@@ -34,16 +35,17 @@ class TaskIn(In):
         """Existing agents write `type`."""
         if isinstance(value, dict) and "type" in value:
             kind = value["type"]
-            if value.get("task_type") not in (None, kind):
+            others = {name: member for name, member in value.items() if name != "type"}
+            if None not in (kind, value.get("task_type")) and kind != value["task_type"]:
                 raise ValueError("type and task_type say different things")
-            return {**{name: member for name, member in value.items() if name != "type"}, "task_type": kind}
+            return others if kind is None else {**others, "task_type": kind}
         return value
 
     def figures(self) -> dict[str, Any]:
         """`data` with the further members; raises Invalid if both hold different values under one name."""
         data, extra = self.data or {}, self.model_extra or {}
         for name in data.keys() & extra.keys():
-            if data[name] != extra[name]:
+            if not actions.same(data[name], extra[name]):
                 raise Invalid(f"task.{name}", f"{name} stands in task and in task.data with different values; send it once.")
         return {**data, **extra}
 
@@ -90,12 +92,12 @@ def route_task(request: HttpRequest, body: RouteIn) -> HttpResponse:
     actor = actor_of(request)
     figures = body.task.figures()
     chart_role("target", body.target)
-    if not body.session_id:
+    allow_changing(actor)
+    if not body.session_id or (body.from_role and not actor.is_admin):
         actions.sending_role(actor, body.from_role, None)
     return idempotency.answer(
         request,
         status=202,
-        required=True,
         run=lambda key: actions.route_task(
             actor=actor,
             target=body.target,

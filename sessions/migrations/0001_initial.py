@@ -7,66 +7,165 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    # Not for a column: what audit's first migration refuses must be refused before our first table.
+    dependencies = [("audit", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.UUIDField(db_comment='UUIDv7', default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(db_comment='1, and one more with each change', default=1, editable=False)),
-                ('idempotency_key', models.CharField(blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True)),
-                ('request_digest', models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True)),
-                ('task_type', models.CharField(db_comment='free text, for example budget_approval', max_length=50)),
-                ('description', models.TextField(blank=True, db_comment='what is wanted, for people', default='')),
-                ('from_role', models.CharField(db_comment='the role that hands it over', max_length=50)),
-                ('to_role', models.CharField(db_comment='the role that is to do it', max_length=50)),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('active', 'active'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], db_comment='pending, active, or how it ended', default='pending', max_length=20)),
-                ('data', models.JSONField(db_comment='the figures, as the sender gave them', default=dict)),
-                ('context', models.JSONField(db_comment='what the sender wants known beside them', default=dict)),
-                ('result', models.JSONField(blank=True, db_comment='what came of it, from the claimer', null=True)),
-                ('trace_id', models.UUIDField(db_comment="the session's trace id when it was routed")),
-                ('created_at', models.DateTimeField(db_comment='UTC', db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('updated_at', models.DateTimeField(db_comment='UTC; the last change', db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('created_by', models.CharField(db_comment='principal of the sender', max_length=600)),
-                ('created_by_name', models.CharField(db_comment="the sender's name then", max_length=255)),
-                ('claimed_by', models.CharField(blank=True, db_comment='principal of the claimer', max_length=600, null=True)),
-                ('claimed_by_name', models.CharField(blank=True, db_comment="the claimer's name then", default='', max_length=255)),
-                ('claimed_at', models.DateTimeField(blank=True, db_comment='UTC', null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_comment="UUIDv7", default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(db_comment="1, and one more with each change", default=1, editable=False)),
+                (
+                    "idempotency_key",
+                    models.CharField(
+                        blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True
+                    ),
+                ),
+                (
+                    "request_digest",
+                    models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True),
+                ),
+                ("task_type", models.CharField(db_comment="free text, for example budget_approval", max_length=50)),
+                ("description", models.TextField(blank=True, db_comment="what is wanted, for people", default="")),
+                ("from_role", models.CharField(db_comment="the role that hands it over", max_length=50)),
+                ("to_role", models.CharField(db_comment="the role that is to do it", max_length=50)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("active", "active"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        db_comment="pending, active, or how it ended",
+                        default="pending",
+                        max_length=20,
+                    ),
+                ),
+                ("data", models.JSONField(db_comment="the figures, as the sender gave them", default=dict)),
+                ("context", models.JSONField(db_comment="what the sender wants known beside them", default=dict)),
+                ("result", models.JSONField(blank=True, db_comment="what came of it, from the claimer", null=True)),
+                ("trace_id", models.UUIDField(db_comment="the session's trace id when it was routed")),
+                ("created_at", models.DateTimeField(db_comment="UTC", db_default=django.contrib.postgres.functions.TransactionNow())),
+                (
+                    "updated_at",
+                    models.DateTimeField(db_comment="UTC; the last change", db_default=django.contrib.postgres.functions.TransactionNow()),
+                ),
+                ("created_by", models.CharField(db_comment="principal of the sender", max_length=600)),
+                ("created_by_name", models.CharField(db_comment="the sender's name then", max_length=255)),
+                ("claimed_by", models.CharField(blank=True, db_comment="principal of the claimer", max_length=600, null=True)),
+                ("claimed_by_name", models.CharField(blank=True, db_comment="the claimer's name then", default="", max_length=255)),
+                ("claimed_at", models.DateTimeField(blank=True, db_comment="UTC", null=True)),
             ],
             options={
-                'db_table': 'tasks',
-                'db_table_comment': 'Work handed from one role to another',
-                'indexes': [models.Index(fields=['trace_id'], name='tasks_trace_id'), models.Index(fields=['-created_at', '-id'], name='tasks_created_at'), models.Index(fields=['to_role', 'status', '-created_at', '-id'], name='tasks_inbox'), models.Index(fields=['from_role', '-created_at', '-id'], name='tasks_from_role')],
-                'constraints': [models.UniqueConstraint(fields=('created_by', 'idempotency_key'), name='tasks_key'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'active', 'completed', 'failed', 'cancelled'])), name='tasks_status'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_at__isnull', True), ('claimed_by__isnull', True)), models.Q(('claimed_at__isnull', False), ('claimed_by__isnull', False)), _connector='OR'), name='tasks_claim_whole')],
+                "db_table": "tasks",
+                "db_table_comment": "Work handed from one role to another",
+                "indexes": [
+                    models.Index(fields=["trace_id"], name="tasks_trace_id"),
+                    models.Index(fields=["-created_at", "-id"], name="tasks_created_at"),
+                    models.Index(fields=["to_role", "status", "-created_at", "-id"], name="tasks_inbox"),
+                    models.Index(fields=["from_role", "-created_at", "-id"], name="tasks_from_role"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("created_by", "idempotency_key"), name="tasks_key"),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["pending", "active", "completed", "failed", "cancelled"])), name="tasks_status"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("claimed_at__isnull", True), ("claimed_by__isnull", True)),
+                            models.Q(("claimed_at__isnull", False), ("claimed_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="tasks_claim_whole",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Session',
+            name="Session",
             fields=[
-                ('id', models.UUIDField(db_comment='UUIDv7', default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(db_comment='1, and one more with each change', default=1, editable=False)),
-                ('idempotency_key', models.CharField(blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True)),
-                ('request_digest', models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True)),
-                ('role', models.CharField(db_comment='the role that works in it', max_length=50)),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('active', 'active'), ('completed', 'completed'), ('failed', 'failed'), ('expired', 'expired')], db_comment='pending, active, or how it ended', default='pending', max_length=20)),
-                ('metadata', models.JSONField(db_comment='what the agent wants kept; an object', default=dict)),
-                ('trace_id', models.UUIDField(db_comment='ties the session, its task and its approvals together')),
-                ('created_at', models.DateTimeField(db_comment='UTC', db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('updated_at', models.DateTimeField(db_comment='UTC; the last sign of activity', db_default=django.contrib.postgres.functions.TransactionNow())),
-                ('created_by', models.CharField(db_comment='principal of who opened it', max_length=600)),
-                ('created_by_name', models.CharField(db_comment='the name then', max_length=255)),
-                ('task', models.OneToOneField(blank=True, db_comment='the one task it carries in its life', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='session', to='agent_sessions.task')),
+                (
+                    "id",
+                    models.UUIDField(
+                        db_comment="UUIDv7", default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(db_comment="1, and one more with each change", default=1, editable=False)),
+                (
+                    "idempotency_key",
+                    models.CharField(
+                        blank=True, db_comment="the creating call's key while it is held", editable=False, max_length=128, null=True
+                    ),
+                ),
+                (
+                    "request_digest",
+                    models.CharField(db_comment="sha256 of that call's body, canonical JSON", editable=False, max_length=64, null=True),
+                ),
+                ("role", models.CharField(db_comment="the role that works in it", max_length=50)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("active", "active"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("expired", "expired"),
+                        ],
+                        db_comment="pending, active, or how it ended",
+                        default="pending",
+                        max_length=20,
+                    ),
+                ),
+                ("metadata", models.JSONField(db_comment="what the agent wants kept; an object", default=dict)),
+                ("trace_id", models.UUIDField(db_comment="ties the session, its task and its approvals together")),
+                ("created_at", models.DateTimeField(db_comment="UTC", db_default=django.contrib.postgres.functions.TransactionNow())),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_comment="UTC; the last sign of activity", db_default=django.contrib.postgres.functions.TransactionNow()
+                    ),
+                ),
+                ("created_by", models.CharField(db_comment="principal of who opened it", max_length=600)),
+                ("created_by_name", models.CharField(db_comment="the name then", max_length=255)),
+                (
+                    "task",
+                    models.OneToOneField(
+                        blank=True,
+                        db_comment="the one task it carries in its life",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="session",
+                        to="agent_sessions.task",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'sessions',
-                'db_table_comment': "One agent's piece of work",
-                'indexes': [models.Index(fields=['status', '-created_at', '-id'], name='sessions_by_status'), models.Index(fields=['-created_at', '-id'], name='sessions_created_at'), models.Index(fields=['role', '-created_at', '-id'], name='sessions_role'), models.Index(condition=models.Q(('status__in', ('pending', 'active'))), fields=['updated_at'], name='sessions_open')],
-                'constraints': [models.UniqueConstraint(fields=('created_by', 'idempotency_key'), name='sessions_key'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'active', 'completed', 'failed', 'expired'])), name='sessions_status')],
+                "db_table": "sessions",
+                "db_table_comment": "One agent's piece of work",
+                "indexes": [
+                    models.Index(fields=["status", "-created_at", "-id"], name="sessions_by_status"),
+                    models.Index(fields=["-created_at", "-id"], name="sessions_created_at"),
+                    models.Index(fields=["role", "-created_at", "-id"], name="sessions_role"),
+                    models.Index(condition=models.Q(("status__in", ("pending", "active"))), fields=["updated_at"], name="sessions_open"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("created_by", "idempotency_key"), name="sessions_key"),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["pending", "active", "completed", "failed", "expired"])), name="sessions_status"
+                    ),
+                ],
             },
         ),
     ]

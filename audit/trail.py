@@ -1,0 +1,41 @@
+"""Which events a caller may read: all of them, or those of one object that they may read."""
+
+from uuid import UUID
+
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
+
+from audit.actor import Actor
+from audit.models import Audited, AuditEvent, AuditEventQuerySet
+
+#: Whether an event still has the digest that its content and its subject's event before it give.
+INTACT = """audit_events.digest = audit_digest(coalesce(lag(audit_events.digest) OVER (
+  PARTITION BY audit_events.subject_type, audit_events.subject_id ORDER BY audit_events.timestamp), ''), audit_events)"""
+
+
+def readable(actor: Actor, id: UUID) -> Audited | None:
+    """The session, task or approval of that id, if the caller may read it.
+
+    The apps above say who may (`readable_by`); this one knows them only as what is audited.
+    """
+    for model in Audited.__subclasses__():
+        if row := model._default_manager.get_queryset().readable_by(actor).filter(pk=id).first():  # type: ignore[attr-defined]
+            return row  # type: ignore[no-any-return]
+    return None
+
+
+def events_of(row: Audited) -> AuditEventQuerySet:
+    """The object's events; a session brings its task's and its task's approvals'."""
+    events = Q(subject_type=row.subject_type, subject_id=row.pk)
+    if row.subject_type == "session" and (task := getattr(row, "task_id", None)):
+        # A task may have been sent under another trace before the session took it.
+        traces = AuditEvent.objects.filter(subject_type="task", subject_id=task).values("trace_id")
+        asked = AuditEvent.objects.filter(trace_id__in=traces, event_type="approval.requested", metadata__task=str(task))
+        events |= Q(subject_type="task", subject_id=task) | Q(subject_type="approval", subject_id__in=asked.values("subject_id"))
+    return AuditEvent.objects.filter(events)
+
+
+def story_of(row: Audited) -> AuditEventQuerySet:
+    """The same, oldest first, each event knowing whether it is `intact`."""
+    intact = RawSQL(INTACT, [], output_field=BooleanField())  # noqa: S611 - constant text
+    return events_of(row).annotate(intact=intact).order_by("timestamp", "id")
