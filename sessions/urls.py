@@ -2,4 +2,9 @@
 
 from django.urls import path
 
-urlpatterns = []
+from sessions import views
+
+urlpatterns = [
+    path("", views.list_sessions, name="sessions"),
+    path("<uuid:id>/", views.show_session, name="session"),
+]
