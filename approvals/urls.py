@@ -2,4 +2,10 @@
 
 from django.urls import path
 
-urlpatterns = []
+from approvals import views
+
+urlpatterns = [
+    path("", views.inbox, name="approvals"),
+    path("<uuid:id>/", views.show, name="approval"),
+    path("<uuid:id>/decide/", views.decide, name="decide"),
+]
