@@ -1,6 +1,7 @@
 """How gunicorn serves the site: `gunicorn -c python:orchestrator.gunicorn orchestrator.wsgi:application`."""
 
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -12,3 +13,10 @@ threads = 16  # a slow client, or one that waits for a decision, holds a thread
 graceful_timeout = 10  # seconds for requests under way when it stops or reloads
 loglevel = "warning"
 control_socket_disable = True  # nothing listens but the site
+
+
+def post_worker_init(worker: Any) -> None:
+    """Who waits for a decision hears of a shutdown."""
+    from orchestrator.api import waiting  # only now are the apps loaded
+
+    waiting.alive = lambda: worker.alive

@@ -32,6 +32,10 @@ class BadToken(Exception):
     """The token does not prove who is calling; the text says why, in words that give nothing away."""
 
 
+class ProviderAway(Exception):
+    """The identity provider does not answer and none of its keys is known: nobody can tell whether the token is good."""
+
+
 # --- bearer tokens -------------------------------------------------------------------------------------
 
 
@@ -46,7 +50,7 @@ def actor_from_token(token: str, request_trace: UUID) -> Actor:
 
 
 def verified(token: str) -> dict[str, Any]:
-    """The claims of a token that counts here. Raises BadToken (RFC 6750, "invalid_token").
+    """The claims of a token that counts here. Raises BadToken (RFC 6750, "invalid_token"), ProviderAway.
 
     Signature by the issuer's key, issuer, audience, exp and iat with 10 s leeway, type Bearer, and no longer life than
     TOKEN_MAX_AGE: an ID token, somebody else's token or one made for a month does not pass.
@@ -58,6 +62,8 @@ def verified(token: str) -> dict[str, Any]:
         )  # fmt: skip
     except jwt.ExpiredSignatureError:
         raise BadToken("The token has expired; get a new one.") from None
+    except jwt.PyJWKClientConnectionError:
+        raise ProviderAway from None
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise BadToken("The token is not valid here.") from None
     _check_claims(claims)
@@ -68,8 +74,11 @@ def _check_claims(claims: dict[str, Any]) -> None:
     subject = claims["sub"]
     if claims.get("typ") != "Bearer":
         raise BadToken("The token is no access token.")
-    if not (0 < len(subject) <= 255 and subject.isprintable()):
+    if not (0 < len(subject) <= 255 and subject.isprintable() and subject.strip()):
         raise BadToken("The token's subject is not usable.")
+    # PyJWT takes text for a number too; whatever cannot be compared is no time.
+    if not all(isinstance(claims[name], int | float) for name in ("exp", "iat")):
+        raise BadToken("The token's times are no numbers.")
     if claims["exp"] - claims["iat"] > settings.TOKEN_MAX_AGE:
         raise BadToken(f"The token was made for longer than {settings.TOKEN_MAX_AGE} seconds.")
 
@@ -90,7 +99,9 @@ def _roles(claims: dict[str, Any]) -> frozenset[str]:
     clients = claims.get("resource_access")
     ours = clients.get(settings.OIDC_AUDIENCE) if isinstance(clients, dict) else None
     given = [*_listed(claims.get("realm_access")), *_listed(ours)]
-    return frozenset(role for role in map(str.lower, given) if ROLE.fullmatch(role) and not role.startswith(NOT_OURS))
+    # Only ASCII is folded: the small letter of the Kelvin sign is k.
+    folded = (role.lower() for role in given if role.isascii())
+    return frozenset(role for role in folded if ROLE.fullmatch(role) and not role.startswith(NOT_OURS))
 
 
 def _listed(access: object) -> list[str]:

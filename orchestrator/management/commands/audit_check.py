@@ -12,14 +12,15 @@ CHUNK = 5000  # rows fetched at a time: constant memory
 SHOWN = 20  # faults named before the rest is only counted
 
 GAPS = """
-SELECT '{subject} ' || o.id, 'has version ' || o.version || ' but the events ' || coalesce(string_agg(e.version::text, ', ' ORDER BY e.version), 'none')
+SELECT '{subject} ' || o.id,
+  'has version ' || o.version || ' but the events ' || coalesce(string_agg(e.version::text, ', ' ORDER BY e.version), 'none')
 FROM {table} o LEFT JOIN audit_events e ON e.subject_type = '{subject}' AND e.subject_id = o.id AND e.version IS NOT NULL
 GROUP BY o.id HAVING count(e.version) <> o.version OR coalesce(max(e.version), 0) <> o.version
 """
 CHAINS = """
 SELECT e.id, e.event_type, e.subject_type, e.subject_id, e.digest = audit_digest(
-  CASE WHEN e.subject_id IS NULL THEN '' ELSE coalesce(lag(e.digest) OVER (PARTITION BY e.subject_type, e.subject_id ORDER BY e.timestamp), '') END, e)
-FROM audit_events e
+  CASE WHEN e.subject_id IS NULL THEN '' ELSE coalesce(lag(e.digest) OVER before, '') END, e)
+FROM audit_events e WINDOW before AS (PARTITION BY e.subject_type, e.subject_id ORDER BY e.timestamp)
 """
 
 
@@ -53,7 +54,7 @@ class Command(BaseCommand):
         """Events whose digest is not that of their content and of what came before."""
         self.read, began = 0, time.monotonic()
         with connection.chunked_cursor() as cursor:
-            cursor.itersize = CHUNK
+            cursor.cursor.itersize = CHUNK
             cursor.execute(CHAINS)
             for *event, whole in cursor:
                 self.read += 1

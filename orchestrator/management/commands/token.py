@@ -27,9 +27,7 @@ class Command(BaseCommand):
         if settings.OIDC_ISSUER_URL:
             raise CommandError("OIDC_ISSUER_URL is set: tokens come from there, and such as this one are refused.")
         if wrong := [role for role in roles if not ROLE.fullmatch(role.lower())]:
-            raise CommandError(
-                f"--role {wrong[0]!r} is no role: a letter first, then letters, digits, _ and -, at most 50."
-            )
+            raise CommandError(f"--role {wrong[0]!r} is no role: a letter first, then letters, digits, _ and -, at most 50.")
         if not 1 <= ttl <= settings.TOKEN_MAX_AGE:
             raise CommandError(f"--ttl must be from 1 to {settings.TOKEN_MAX_AGE} seconds (TOKEN_MAX_AGE).")
         if not (name.strip() and name.isprintable() and len(name) <= 150):
