@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-HOME = Path(__file__).resolve().parent.parent / "var" / "test"
+# TEST_HOME: several runs side by side, each with engines of its own.
+HOME = Path(os.environ.get("TEST_HOME") or Path(__file__).resolve().parent.parent / "var" / "test")
 os.environ["ORCHESTRATOR_HOME"] = str(HOME)
 
 from orchestrator import embedded  # noqa: E402 - after the home is named

@@ -46,6 +46,7 @@ RULES = {
     "sessions/": "login",
     "sessions/<uuid:id>/": "login",
     "audit/": "login",
+    "audit/export/": "login",
     "sign-in/": "public",
     "sign-out/": "login",
     "password/": "login",
@@ -68,6 +69,11 @@ RULES = {
     "api/approvals/<approval_id>": "token",
     "api/approvals/<approval_id>/decision": "token",
     "api/approvals/<approval_id>/cancel": "token",
+    "api/audit": "token",
+    "api/audit/export": "token",
+    "api/audit/ingest": "token",
+    "api/me": "token",
+    "api/roles": "token",
     "^api(?P<rest>/.*)?$": "public",
 }
 

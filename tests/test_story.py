@@ -11,7 +11,7 @@ def versions(trace_id: str) -> list[tuple[Any, ...]]:
     """Each event of the trace: what, who, version; oldest first."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT event_type, actor, version FROM audit_events WHERE trace_id = %s ORDER BY timestamp, id", [trace_id])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def test_an_agent_asks_a_manager_decides_the_agent_learns_it_and_the_audit_shows_it(
