@@ -26,12 +26,11 @@ lint: venv ## check style, types and templates
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/djlint templates --quiet --check --lint
+	$(BIN)/djlint templates --quiet --lint
 
 fmt: venv ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/djlint templates --quiet --reformat
 
 lock: venv ## write the locked requirements anew from pyproject.toml
 	$(LOCK) $(ARGS) pyproject.toml -o requirements.txt
