@@ -12,7 +12,7 @@ from audit.actor import actor_of
 from audit.admin import ReadOnlyAdmin
 from audit.errors import DomainError
 from audit.story import visible
-from sessions.titles import title
+from sessions.words import title
 
 
 @admin.register(Approval)

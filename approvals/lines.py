@@ -16,9 +16,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 
-from approvals import payload
 from approvals.models import Approval
 from audit.actor import Actor
+from sessions import payload
+from sessions.words import first_line, role_name, title, visible
 
 PAGE = 50  # rows
 COUNTED = 1000  # beyond that a count reads "1,000+"
@@ -84,20 +85,19 @@ class Line:
     stays: bool = False  #: decided since the list was opened, and still in its place
 
     @cached_property
-    def title(self) -> SafeString:
+    def title(self) -> str:
         """What is asked."""
-        task = self.approval.task
-        return payload.visible(payload.title(task.task_type, task.description, task.data))
+        return title(self.approval.task)
 
     @property
     def who(self) -> str:
         """Who asks."""
-        return payload.role_name(self.approval.from_role)
+        return role_name(self.approval.from_role)
 
     @property
     def why(self) -> SafeString:
         """The reason's first line."""
-        return payload.visible(payload.first_line(self.approval.reason))
+        return visible(first_line(self.approval.reason))
 
     @cached_property
     def facts(self) -> dict[str, payload.Fact]:
@@ -118,7 +118,7 @@ class Line:
     @property
     def decider(self) -> SafeString:
         """Who decided, if anybody did."""
-        return payload.visible(self.approval.decided_by_name, 40)
+        return visible(self.approval.decided_by_name, 40)
 
     @property
     def when(self) -> str:

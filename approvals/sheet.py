@@ -11,13 +11,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from approvals import payload
 from approvals.actions import can_read, why_not_decide
 from approvals.lines import Line, clock, day, span
 from approvals.models import DECIDED, Approval
 from audit import story
 from audit.actor import Actor
-from audit.models import AuditEvent
+from audit.trail import events_of
+from sessions import payload
+from sessions.words import humanised, role_name, visible
 
 RECORD = timedelta(days=30)
 
@@ -44,17 +45,17 @@ class Sheet(Line):
     @property
     def whom(self) -> str:
         """Who is asked."""
-        return payload.role_name(self.approval.approver_role)
+        return role_name(self.approval.approver_role)
 
     @property
     def kind(self) -> SafeString:
         """The task's type, for people."""
-        return payload.visible(payload.humanised(self.approval.task.task_type))
+        return visible(humanised(self.approval.task.task_type))
 
     @property
     def asker(self) -> SafeString:
         """The name of who asked."""
-        return payload.visible(self.approval.requested_by_name)
+        return visible(self.approval.requested_by_name)
 
     @property
     def asked(self) -> str:
@@ -103,20 +104,20 @@ class Sheet(Line):
     @property
     def note(self) -> SafeString:
         """The decider's words."""
-        return payload.visible(self.approval.notes)
+        return visible(self.approval.notes)
 
     # --- the question ---
 
     @property
     def reason(self) -> SafeString:
         """The asker's words."""
-        return payload.visible(self.approval.reason)
+        return visible(self.approval.reason)
 
     @property
     def description(self) -> SafeString:
         """What is wanted, unless the title says it whole."""
         text = self.approval.task.description.strip()
-        return payload.visible("" if payload.visible(text) == self.title else text)
+        return visible("" if story.visible(text) == self.title else text)
 
     @cached_property
     def telling(self) -> list[payload.Fact]:
@@ -147,14 +148,15 @@ class Sheet(Line):
         """Everything, as JSON."""
         task = self.approval.task
         whole = payload.raw({"data": task.data, **({"context": task.context} if task.context else {})})
-        return payload.visible(whole, payload.MOST_RAW + 100)
+        return visible(whole, payload.MOST_RAW + 100)
 
     # --- what is known beside it ---
 
     @cached_property
     def story(self) -> list[story.Line]:
         """What happened so far."""
-        return story.tell(AuditEvent.objects.story(self.approval.trace()))
+        task = self.approval.task
+        return story.tell(events_of(task.carrier or self.approval).order_by("timestamp", "id"))
 
     @cached_property
     def record(self) -> dict[str, Any]:

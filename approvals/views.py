@@ -9,13 +9,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import parse_etags
 from django.views.decorators.http import require_POST, require_safe
@@ -39,25 +37,16 @@ class SeeOther(HttpResponseRedirect):
 
 
 def page(view: View) -> View:
-    """In the reader's zone (their browser's, app.js); pages and parts never mix in a cache, and nothing is kept unasked."""
+    """Pages and parts never mix in a cache, and nothing is kept unasked."""
 
     @wraps(view)
     def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        with timezone.override(_zone(request)):
-            response = view(request, *args, **kwargs)
+        response = view(request, *args, **kwargs)
         patch_vary_headers(response, ["Cookie", "HX-Request", "HX-Target", "HX-History-Restore-Request"])
         patch_cache_control(response, private=True, no_cache=True)
         return response
 
     return shown
-
-
-def _zone(request: HttpRequest) -> ZoneInfo:
-    name = request.COOKIES.get("zone", "UTC")
-    try:
-        return ZoneInfo(name if re.fullmatch(r"[\w+-]{1,20}(/[\w+-]{1,20}){0,2}", name, re.ASCII) else "UTC")
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 @require_safe

@@ -92,9 +92,13 @@ def visible(text: object, longest: int = 10_000) -> str:
     return "".join(_shown(character) for character in truncatechars(str(text), longest))
 
 
+def hides(character: str) -> bool:
+    """Whether nobody could see the character, or it changes how its neighbours are read."""
+    return (category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in BLANK) and character not in "\n\t"
+
+
 def _shown(character: str) -> str:
-    hidden = category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in BLANK
-    return f"[U+{ord(character):04X}]" if hidden and character not in "\n\t" else character
+    return f"[U+{ord(character):04X}]" if hides(character) else character
 
 
 def span(time: timedelta) -> str:

@@ -20,7 +20,7 @@ from audit.models import AuditEvent
 from audit.story import span, tell
 from orchestrator import figures
 from sessions.models import OPEN, Session, SessionStatus, Task
-from sessions.titles import title
+from sessions.words import title
 
 NEXT = 4  # requests shown
 LONGEST = 160  # of a note in the list of what happens

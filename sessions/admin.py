@@ -13,7 +13,7 @@ from audit.admin import ReadOnlyAdmin, as_json
 from audit.story import visible
 from sessions.actions import expire_session
 from sessions.models import Session, Task
-from sessions.titles import title
+from sessions.words import title
 
 
 @admin.register(Session)

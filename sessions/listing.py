@@ -1,18 +1,19 @@
 """Which sessions a list shows, and what each row says."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from uuid import UUID
 
 from django import forms
 from django.db.models import BooleanField, F, Func, Q, Value
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.actor import Actor
 from audit.listing import CursorField
 from audit.story import span, visible
 from sessions.models import Session, SessionQuerySet, SessionStatus
-from sessions.titles import TITLED, title
+from sessions.words import TITLED, title
 
 FOUND = 1_000  # rows of a search that are looked at further
 ANY = [("", _("any"))]
@@ -80,7 +81,7 @@ class Filter(forms.Form):
         if role := value("role"):
             sessions = sessions.filter(role=role.lower())
         if since := value("since"):
-            sessions = sessions.filter(created_at__gte=datetime.combine(since, time.min, UTC))
+            sessions = sessions.filter(created_at__gte=timezone.make_aware(datetime.combine(since, time.min)))
         words = value("q")
         return _matching(sessions, words) if words else sessions
 

@@ -17,7 +17,8 @@ from audit.story import tell
 from audit.trail import story_of
 from sessions.listing import Filter, Row, listed
 from sessions.models import Session
-from sessions.titles import Fact, facts
+from sessions.payload import Row as PayloadRow
+from sessions.payload import table
 from sessions.waterfall import fall
 
 
@@ -51,10 +52,11 @@ def show_session(request: HttpRequest, id: UUID) -> HttpResponse:
     return render(request, "sessions/session.html", shown)
 
 
-def _payloads(session: Session) -> list[tuple[str, list[Fact]]]:
+def _payloads(session: Session) -> list[tuple[str, list[PayloadRow]]]:
     """Everything that agents gave along, as tables; what is empty is left out."""
     task = session.task
-    given: list[tuple[str, dict[str, Any] | None]] = [(_("Session's metadata"), session.metadata)]
+    given: list[tuple[str, str, dict[str, Any] | None]] = [(_("Session's metadata"), "metadata", session.metadata)]
     if task:
-        given = [(_("What it says"), task.data), (_("Context"), task.context), (_("Result"), task.result), *given]
-    return [(name, facts(payload)) for name, payload in given if payload]
+        said = [(_("What it says"), "data", task.data), (_("Context"), "context", task.context), (_("Result"), "result", task.result)]
+        given = [*said, *given]
+    return [(name, table(source, members)) for name, source, members in given if members]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
@@ -15,12 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from approvals import payload
 from approvals.actions import ask, cancel, decide
 from approvals.models import Approval
 from audit.actor import Actor
 from audit.models import AuditEvent
+from sessions import payload
 from sessions.actions import route_task
+from sessions.models import Task
+from sessions.words import title, visible
 from tests.conftest import person
 from tests.evidence import lapse_approval
 
@@ -375,6 +378,7 @@ def test_no_page_has_a_style_or_a_script_of_its_own(maria_client: Client, financ
     assert "unsafe" not in answer["Content-Security-Policy"]
 
 
+GRID = ("table", "thead", "tbody", "tr", "th", "td")
 texts = st.text(max_size=400) | st.sampled_from(
     [EVIL, "https://example.com/a?b=<i>", "2026-11-20", "2026-02-31", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
 )
@@ -390,16 +394,16 @@ def test_whatever_json_says_it_is_shown_as_text(data: Any, context: Any) -> None
     for source, members in (("data", data), ("context", context)):
         rows += payload.table(source, members, payload.told(data, facts)) if isinstance(members, dict) else []
     shown = [*(fact.html for fact in facts), *(row.label for row in rows), *(row.html for row in rows if row.html)]
-    shown.append(payload.visible(payload.raw(data)))
+    shown.append(visible(payload.raw(data)))
     for html in shown:
-        assert {tag for tag, _ in Tags(html).found} <= {"span", "small", "details", "summary", "div", "a", "time"}
+        assert {tag for tag, _ in Tags(html).found} <= {"span", "small", "details", "summary", "div", "a", "time", *GRID}
         assert not {"\u202e", "\u200b"} & set(html)
     assert len(rows) <= 2 * (payload.MOST_ROWS + 1)
-    assert "\n" not in payload.title("some_type", payload.raw(context), data)
+    assert "\n" not in title(Task(task_type="some_type", description=payload.raw(context), data=data))
 
 
 @pytest.mark.parametrize(
-    ("data", "description", "title"),
+    ("data", "description", "said"),
     [
         ({"title": "A", "subject": "B"}, "C", "A"),
         ({"title": " ", "subject": "B\nmore"}, "C", "B"),
@@ -408,8 +412,8 @@ def test_whatever_json_says_it_is_shown_as_text(data: Any, context: Any) -> None
         ({}, "", "Budget approval"),
     ],
 )
-def test_the_title_is_the_payloads_own_else_the_descriptions_first_line_else_the_type(data: Any, description: str, title: str) -> None:
-    assert payload.title("budget_approval", description, data) == title
+def test_the_title_is_the_payloads_own_else_the_descriptions_first_line_else_the_type(data: Any, description: str, said: str) -> None:
+    assert title(Task(task_type="budget_approval", description=description, data=data)) == said
 
 
 @pytest.mark.parametrize(
@@ -429,7 +433,7 @@ def test_an_amount_is_found_by_name_and_written_with_its_currency(data: Any, con
 
 
 def test_a_fact_says_which_member_it_comes_from_and_the_table_leaves_it_out() -> None:
-    data = {"title": "T", "amount": 5, "currency": "EUR", "costCentre": 4711, "items": [{"name": "a"}, {"name": "b"}]}
+    data = {"title": "T", "amount": 5, "currency": "EUR", "costCentre": 4711, "items": [{"name": "a"}, {"name": ["b", {}]}]}
     facts = payload.facts(data, {})
     assert [fact.member for fact in facts] == ["data.amount"]
     rows = payload.table("data", data, payload.told(data, facts))
@@ -440,7 +444,24 @@ def test_a_fact_says_which_member_it_comes_from_and_the_table_leaves_it_out() ->
         ("Name", "data.items[1].name", 2),
         ("2", "data.items[2]", 1),
         ("Name", "data.items[2].name", 2),
+        ("1", "data.items[2].name[1]", 3),
+        ("2", "data.items[2].name[2]", 3),
     ]
+
+
+def test_a_list_of_like_objects_is_a_table_of_its_own() -> None:
+    rows = payload.table("data", {"items": [{"name": "a<b", "unitPrice": 12_000.5}, {"name": "c", "note": True}]})
+    assert [row.member for row in rows] == ["data.items"]
+    assert re.findall(r"<th\b[^>]*>(.*?)</th>", rows[0].html or "") == ["Name", "Unit price", "Note"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", rows[0].html or "") == ["a&lt;b", "12,000.5", "", "c", "", "yes"]
+
+
+def test_a_foreign_session_under_the_same_trace_is_not_shown(finance: Actor, enter: Enter) -> None:
+    approval = request_of(finance)
+    stranger = replace(person("hr-agent", "hr"), request_trace=approval.trace())
+    route_task(actor=stranger, target="legal", task_type="secret_matter")
+    shown = enter("jonas", "manager").get(f"/approvals/{approval.pk}/").content.decode()
+    assert "secret_matter" not in shown and "hr-agent" not in shown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a request tells, found by name in its JSON: a title, facts, a table. Agents wrote it: nothing here trusts a byte of it.
+"""What a task's JSON tells, found by name: facts, a table, the raw text. Agents wrote it: nothing here trusts a byte of it.
 
 Everything returned is safe HTML or plain text that the template escapes; depth, length and number are bounded; nothing raises.
 """
@@ -8,9 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
 from typing import Any
-from unicodedata import category, name
 from urllib.parse import urlsplit
 
 from django.utils import timezone
@@ -21,13 +19,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 
-from audit.story import BLANK
 from audit.story import visible as spelled
-from sessions.titles import TITLED
+from sessions.words import first_line, hidden, humanised, visible
 
 Json = Any
-LONG, LONGEST = 280, 20_000  # characters: folded from, cut at
+LONG = 280  # characters: folded from
 DEEPEST, MOST_ROWS, MOST_RAW = 5, 200, 200_000
+WIDEST, LONGEST_GRID = 8, 50  # columns and lines of a table within the table
 AMOUNT = ("amount", "totalamount", "requestedamount", "amountrequested", "total", "sum", "price", "cost", "value")
 CURRENCY = ("currency", "currencycode", "ccy")
 RISK = ("risk", "risklevel", "severity")
@@ -61,56 +59,6 @@ class Row:
     member: str
     depth: int
     html: SafeString | None
-
-
-# --- text ----------------------------------------------------------------------------------------------
-
-
-def visible(text: object, longest: int = LONGEST) -> SafeString:
-    """The text, escaped; what changes direction, hides or has no width is written out and marked."""
-    whole = str(text)
-    parts = (_piece(key, "".join(run)) for key, run in groupby(whole[:longest], _hidden))
-    return format_html("{}{}", format_html_join("", "{}", ((part,) for part in parts)), "…" if len(whole) > longest else "")
-
-
-def _hidden(character: str) -> str:
-    """The character itself if nobody could see it, so that runs of it can be told; else nothing."""
-    odd = category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in BLANK
-    return character if odd and character not in "\n\t" else ""
-
-
-def _piece(hidden: str, run: str) -> str:
-    if not hidden:
-        return run
-    times = f" ×{len(run)}" if len(run) > 1 else ""  # noqa: RUF001 - the sign people read
-    return format_html(
-        '<span class="ctl" title="{}">[U+{}{}]</span>', name(hidden, _("control character")).lower(), f"{ord(hidden):04X}", times
-    )
-
-
-def first_line(text: str, longest: int = 160) -> str:
-    """The first line that says something."""
-    line = next((line.strip() for line in text[:LONGEST].splitlines() if line.strip()), "")
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
-
-
-def humanised(word: str) -> str:
-    """`cost_centre` and `costCentre` for people: Cost centre."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", word[:80]).replace("_", " ").replace("-", " ").split()
-    said = " ".join(part if part.isupper() else part.lower() for part in words)
-    return said[:1].upper() + said[1:]
-
-
-def role_name(role: str) -> str:
-    """A role for people; two letters are an abbreviation (IT, HR)."""
-    return role.upper() if len(role) == 2 else humanised(role)
-
-
-def title(task_type: str, description: str, data: Json) -> str:
-    """data.title, subject or summary; else the description's first line; else the task's type. Plain text."""
-    given = (data.get(member) for member in TITLED) if isinstance(data, Mapping) else ()
-    named = next((first_line(text) for text in given if isinstance(text, str) and first_line(text)), "")
-    return named or first_line(description) or humanised(task_type)
 
 
 # --- one value -----------------------------------------------------------------------------------------
@@ -173,7 +121,7 @@ def _moment(text: str) -> str:
 
 def _host(text: str) -> str:
     """The host of a plain http or https link, in the letters that the network uses; empty if it is no such link."""
-    if not re.fullmatch(r"https?://\S{1,2000}", text) or any(map(_hidden, text)):
+    if not re.fullmatch(r"https?://\S{1,2000}", text) or any(map(hidden, text)):
         return ""
     try:
         return (urlsplit(text).hostname or "").encode("idna").decode("ascii")
@@ -268,7 +216,9 @@ def table(source: str, members: Json, shown: Iterable[str] = ()) -> list[Row]:
 
 def _rows(path: str, value: Json, depth: int) -> Iterator[Row]:
     for label, below, member in _below(path, value):
-        if _is_plain(member) or depth == DEEPEST:
+        if columns := _columns(member):
+            yield Row(label, below, depth, _grid(columns, member))
+        elif _is_plain(member) or depth == DEEPEST:
             yield Row(label, below, depth, _joined(member) if isinstance(member, list) and _is_plain(member) else value_html(member))
         else:
             yield Row(label, below, depth, None)
@@ -278,9 +228,34 @@ def _rows(path: str, value: Json, depth: int) -> Iterator[Row]:
 def _below(path: str, value: Json) -> Iterator[tuple[SafeString, str, Json]]:
     """What a value contains: label, member path, value."""
     if isinstance(value, Mapping):
-        yield from ((visible(humanised(key) or key, 80), spelled(f"{path}.{key}", 200), member) for key, member in value.items())
+        yield from ((_label(key), spelled(f"{path}.{key}", 200), member) for key, member in value.items())
     else:
         yield from ((format_html("{}", place), f"{path}[{place}]", member) for place, member in enumerate(value, 1))
+
+
+def _columns(value: Json) -> list[str]:
+    """The members of a list of like, flat objects, if they make a table that can be read; else none."""
+    if not (isinstance(value, list) and 1 < len(value) <= LONGEST_GRID and all(isinstance(row, Mapping) and row for row in value)):
+        return []
+    columns = list(dict.fromkeys(name for row in value for name in row))
+    flat = not any(isinstance(cell, Mapping | list) for row in value for cell in row.values())
+    return columns if flat and len(columns) <= WIDEST else []
+
+
+def _grid(columns: list[str], rows: list[Mapping[str, Json]]) -> SafeString:
+    heads = format_html_join("", '<th scope="col" title="{}">{}</th>', ((spelled(name, 200), _label(name)) for name in columns))
+    lines = (format_html_join("", "{}", ((_cell(row.get(name, "")),) for name in columns)) for row in rows)
+    body = format_html_join("", "<tr>{}</tr>", ((line,) for line in lines))
+    return format_html('<table class="inner"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', heads, body)
+
+
+def _cell(value: Json) -> SafeString:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return format_html('<td class="{}">{}</td>', "num" if is_number else "", value_html(value) if value != "" else "")
+
+
+def _label(name: str) -> SafeString:
+    return visible(humanised(name) or name, 80)
 
 
 def _is_plain(value: Json) -> bool:
