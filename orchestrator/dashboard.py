@@ -84,4 +84,9 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         return {}
     waiting = figures.waiting(request)
     initials = "".join(word[0] for word in actor.name.split()[:2]).upper()
-    return {"desk": {"waiting": waiting.count and waiting.written, "initials": initials, "roles": ", ".join(sorted(actor.roles))}}
+    return {
+        "desk": {
+            "waiting": waiting.count and waiting.written, "initials": initials, "roles": ", ".join(sorted(actor.roles)),
+            "reads_all": actor.reads_all,
+        }
+    }  # fmt: skip

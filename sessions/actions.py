@@ -1,5 +1,6 @@
 """Every verb on sessions and tasks; each door (JSON, browser, admin, command) passes through here."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from audit.errors import Conflict, Invalid, NotAllowed, NotFound
 from audit.models import change, insert
 from sessions.models import MOVES, NOTIFICATION, OPEN, Session, Task
 from sessions.signals import task_ending
+
+LARGEST = 1024 * 1024  # bytes of a session's metadata, as of any body
 
 
 def open_session(
@@ -53,7 +56,7 @@ def update_session(
     if status and status != session.status and status not in MOVES[session.status]:
         raise Conflict(f"A session that is {session.status} cannot become {status}.", "move-not-allowed", allowed=MOVES[session.status])
     moved = {"status": status} if status and status != session.status else {}
-    merged = merge(session.metadata, metadata or {})
+    merged = _bounded(merge(session.metadata, metadata or {}))
     noted = {} if same(merged, session.metadata) else {"metadata": merged}
     if moved or noted:
         _change_session(session, actor, {**moved, **noted}, details={"metadata": metadata} if noted else {})
@@ -128,6 +131,13 @@ def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[name] = value
     return merged
+
+
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Many small changes must not grow what no single body could bring."""
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > LARGEST:
+        raise Invalid("metadata", "The session's metadata would hold more than 1 MiB; remove members by sending them as null.")
+    return metadata
 
 
 def same(one: object, other: object) -> bool:

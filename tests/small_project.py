@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-OURS = ("children.py", "gunicorn.py", "embedded", "management/commands/serve.py", "management/commands/reset.py")
+OURS = ("api/waiting.py", "children.py", "gunicorn.py", "embedded", "management/commands/serve.py", "management/commands/reset.py")
 
 SETTINGS = """
 import os
@@ -71,8 +71,9 @@ def make_small_project(folder: Path) -> None:
     """Write it into an empty folder."""
     package = folder / "orchestrator"
     (package / "management/commands").mkdir(parents=True)
-    (package / "migrations").mkdir()
-    for name in ("", "management/", "management/commands/", "migrations/"):
+    for name in ("api", "migrations"):
+        (package / name).mkdir()
+    for name in ("", "api/", "management/", "management/commands/", "migrations/"):
         (package / name / "__init__.py").touch()
     stubs = {"settings.py": SETTINGS, "urls.py": URLS, "wsgi.py": WSGI}
     stubs |= {"management/commands/demo.py": DEMO, "management/commands/expire.py": EXPIRE}

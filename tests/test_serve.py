@@ -1,5 +1,6 @@
-"""`manage.py serve` and `reset`: real processes, in a small project that holds only what serve needs."""
+"""`manage.py serve` and `reset`: real processes, in a small project that holds only what serve needs; and the product itself."""
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import embedded
-from tests.small_project import make_small_project
+from tests.small_project import PROJECT, make_small_project
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
 
@@ -32,19 +33,19 @@ def project(tmp_path: Path) -> Iterator[Path]:
 class Serve:
     """A running `manage.py serve`."""
 
-    def __init__(self, project: Path, **environment: str) -> None:
+    def __init__(self, project: Path, log: Path | None = None, **environment: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(environment.get("PORT") or free.getsockname()[1])
-        self.log = project / "serve.log"
+        self.log = log or project / "serve.log"
         known = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve"],
                 cwd=project,
                 env=known | {"PORT": str(self.port)} | environment,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
             )
 
     def said(self) -> str:
@@ -84,7 +85,7 @@ def serve(project: Path) -> Iterator[Callable[..., Serve]]:
     started: list[Serve] = []
 
     def start(**environment: str) -> Serve:
-        started.append(Serve(project, **environment))
+        started.append(Serve(project, None, **environment))
         return started[-1]
 
     yield start
@@ -245,3 +246,21 @@ def test_reset_deletes_the_embedded_data_only_and_never_under_a_running_serve(pr
     assert (project / "var/engines").exists()
     assert run(project, "reset", "--yes").returncode == 0
     assert not (project / "var/engines").exists()
+
+
+def test_the_product_itself_is_ready_within_20_seconds_seeded_and_takes_a_token_from_another_shell(tmp_path: Path) -> None:
+    began = time.monotonic()
+    one = Serve(PROJECT, tmp_path / "serve.log", ORCHESTRATOR_HOME=str(tmp_path))
+    try:
+        one.until(lambda: "Ready" in one.said())
+        assert time.monotonic() - began < 20
+        assert "jonas" in one.said() and "curl" in one.said()
+        token = run(PROJECT, "token", "finance-agent", "--role", "finance", "--role", "agent", ORCHESTRATOR_HOME=str(tmp_path))
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{one.port}/api/approvals?status=pending", headers={"Authorization": f"Bearer {token.stdout.strip()}"}
+        )
+        with urllib.request.urlopen(asked, timeout=5) as reply:
+            assert json.load(reply)["total"] > 0
+    finally:
+        ended = one.end()
+    assert ended == 0 and not embedded.running(tmp_path)

@@ -428,3 +428,10 @@ def test_a_total_beyond_ten_thousand_is_said_not_to_be_exact(finance_door: Door)
     sql("SET session_replication_role = origin")
     answer = finance_door.get("/sessions", params={"page_size": 1}).json()
     assert (answer["total"], answer["total_is_exact"]) == (10_000, False)
+
+
+def test_many_small_changes_do_not_grow_the_metadata_without_end(finance_door: Door) -> None:
+    session = finance_door.post("/sessions", json={"agent_role": "finance", "metadata": {"a": "x" * 600_000}}).json()["session_id"]
+    answer = finance_door.put(f"/sessions/{session}", json={"metadata": {"b": "x" * 600_000}})
+    assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "metadata"
+    assert finance_door.put(f"/sessions/{session}", json={"metadata": {"a": None, "b": "x" * 600_000}}).status_code == 200

@@ -58,8 +58,7 @@ class Command(BaseCommand):
         with self.undisturbed():
             if settings.EMBEDDED_DATABASE or settings.EMBEDDED_REDIS:
                 self.engines.start(settings.EMBEDDED_DATABASE, settings.EMBEDDED_REDIS)
-        if not settings.DEPLOYMENT:  # an image holds its static files already
-            call_command("collectstatic", interactive=False, verbosity=0)
+        collect_static_files()
         prepared = self.prepare()
         with self.undisturbed():
             self.web.start()
@@ -159,6 +158,15 @@ class Command(BaseCommand):
         self.held = False
         if self.stopping:
             raise Stop
+
+
+def collect_static_files() -> None:
+    """Put them where they are served from; an image with a read-only file system holds them already."""
+    try:
+        call_command("collectstatic", interactive=False, verbosity=0)
+    except OSError as error:
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            raise CommandError(f"The static files cannot be written to {settings.STATIC_ROOT}: {error.strerror}.") from None
 
 
 def address() -> str:
