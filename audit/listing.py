@@ -29,13 +29,13 @@ class IdField(forms.UUIDField):
 
 
 class MomentField(forms.DateTimeField):
-    """A time that a row can have, in UTC; offered as the browser's own picker."""
+    """A time that a row can have, in the reader's zone; offered as the browser's own picker."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
     default_error_messages = {"invalid": _("That is no time; write it like 2026-11-20T14:00.")}
 
     def to_python(self, value: Any) -> datetime | None:
-        """The moment; years that no calendar reaches are a mistake like any other."""
+        """The moment, in UTC; years that no calendar reaches are a mistake like any other."""
         moment = super().to_python(value)
         if moment and not 1970 <= moment.year <= 9000:
             raise ValidationError(_("A year between 1970 and 9000, please."))

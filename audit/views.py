@@ -30,8 +30,8 @@ class Filter(forms.Form):
     role = forms.CharField(required=False, max_length=50, label=gettext_lazy("Role"))
     subject = IdField(required=False, label=gettext_lazy("Subject"))
     trace = IdField(required=False, label=gettext_lazy("Trace"))
-    since = MomentField(required=False, label=gettext_lazy("From (UTC)"))
-    until = MomentField(required=False, label=gettext_lazy("Until (UTC)"))
+    since = MomentField(required=False, label=gettext_lazy("From"))
+    until = MomentField(required=False, label=gettext_lazy("Until"))
     before = CursorField(required=False)
 
     def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
