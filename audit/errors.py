@@ -4,10 +4,14 @@ from typing import Any
 
 
 class DomainError(Exception):
-    """A rule said no. `slug` names it for programs, the message tells people what to do, `facts` go along."""
+    """A rule said no. `slug` names it for programs, the message tells people what to do, `facts` go along.
+
+    `retry_after`: the seconds after which the same request may succeed.
+    """
 
     slug = "conflict"
     status = 409
+    retry_after: int | None = None
 
     def __init__(self, message: str, slug: str | None = None, **facts: Any) -> None:
         super().__init__(message)
@@ -50,7 +54,7 @@ class KeyReused(DomainError):
 class Busy(DomainError):
     """Somebody else is changing the same thing this instant; try again in a second."""
 
-    slug = "busy"
+    slug, retry_after = "busy", 1
 
 
 class Stale(DomainError):

@@ -10,15 +10,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.contrib.auth.views import LoginView, redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRedirect
 
 from audit.actor import ROLE, Actor, Kind
 from orchestrator.keys import own_secret
+from orchestrator.limits import REQUESTS, SIGN_INS, Limit, TooMany, too_many_page
 
 LOCAL = "local"
 LEEWAY = 10  # seconds that two machines' clocks may differ
@@ -190,7 +194,8 @@ class ActorMiddleware(LoginRequiredMiddleware):
             return refused
         if isinstance(request.user, User):
             assert isinstance(request, HttpRequest)
-            set_actor(request, actor_from_user(request.user, request.trace_id))  # type: ignore[attr-defined]
+            set_actor(request, actor := actor_from_user(request.user, request.trace_id))  # type: ignore[attr-defined]
+            return _over_limit(request, REQUESTS, actor.principal)
         return None
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
@@ -200,6 +205,34 @@ class ActorMiddleware(LoginRequiredMiddleware):
         shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
         query = urlencode({"next": urlunsplit(("", "", shown.path, shown.query, ""))})
         return cast(HttpResponseRedirect, HttpResponseClientRedirect(f"{reverse(settings.LOGIN_URL)}?{query}"))
+
+
+def _over_limit(request: HttpRequest, limit: Limit, who: str) -> HttpResponse | None:
+    try:
+        limit.spend(who)
+    except TooMany as error:
+        return too_many_page(request, error)
+    return None
+
+
+class SignIn(LoginView):
+    """A name and its password; tried too often from one address, it waits."""
+
+    template_name = "sign_in.html"
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Guessing is slow; who guesses from elsewhere does not lock the person out."""
+        who = f"{request.META.get('REMOTE_ADDR')} {request.POST.get('username', '')[:150].lower()}"
+        return _over_limit(request, SIGN_INS, who) or super().post(request, *args, **kwargs)
+
+
+@login_not_required
+def admin_sign_in(request: HttpRequest) -> HttpResponse:
+    """One door for all: Django admin's own form would be a second place to guess passwords at."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("The administration is for people with the role admin.")
+    return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
 def set_actor(request: HttpRequest, actor: Actor) -> None:

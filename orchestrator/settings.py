@@ -98,6 +98,8 @@ APPROVAL_TTL_SECONDS = env_number("APPROVAL_TTL_SECONDS", 259_200, most=2_592_00
 IDEMPOTENCY_TTL_SECONDS = env_number("IDEMPOTENCY_TTL_SECONDS", 86_400, most=31_536_000)
 SESSION_RETENTION_DAYS = env_number("SESSION_RETENTION_DAYS", 7, most=3_650)
 TOKEN_MAX_AGE = env_number("TOKEN_MAX_AGE", 3_600, most=86_400)
+RATE_LIMIT = env_number("RATE_LIMIT", 12_000, most=1_000_000_000)
+SIGN_IN_LIMIT = env_number("SIGN_IN_LIMIT", 10, most=1_000_000_000)
 ORG_ROLES = [role.lower() for role in env_list("ORG_ROLES")]
 OIDC_AUDIENCE = env("OIDC_AUDIENCE", "goose-controller")
 OIDC_JWKS_URL = env_url("OIDC_JWKS_URL", ("https", "http"))

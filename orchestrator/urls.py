@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, re_path
 
-from orchestrator import dashboard, health
+from orchestrator import dashboard, health, identity
 from orchestrator.api import api
 from orchestrator.api.problems import is_api, problem
 
@@ -28,9 +28,10 @@ urlpatterns = [
     path("approvals/", include("approvals.urls")),
     path("sessions/", include("sessions.urls")),
     path("audit/", include("audit.urls")),
-    path("sign-in/", auth.LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="login"),
+    path("sign-in/", identity.SignIn.as_view(), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     path("password/", auth.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("admin/login/", identity.admin_sign_in),
     path("admin/", admin.site.urls),
     path("health", health.health),
     path("livez", health.livez),

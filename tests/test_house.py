@@ -50,6 +50,7 @@ RULES = {
     "sign-in/": "public",
     "sign-out/": "login",
     "password/": "login",
+    "admin/login/": "login",
     "admin/": "staff",
     "health": "public",
     "livez": "public",

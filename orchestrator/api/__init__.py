@@ -20,6 +20,7 @@ from orchestrator.api.idempotency import key_text
 from orchestrator.api.problems import from_domain, problem
 from orchestrator.api.wire import StrictParser
 from orchestrator.identity import BadToken, ProviderAway, actor_from_claims, set_actor, verified
+from orchestrator.limits import REQUESTS
 from sessions.models import Task
 
 
@@ -29,7 +30,8 @@ class Bearer(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> dict[str, Any]:
         """Name the caller, then look at the query: nobody else learns what we know. The claims become `request.auth`."""
         claims = verified(token.strip())
-        set_actor(request, actor_from_claims(claims, request.trace_id))  # type: ignore[attr-defined]
+        set_actor(request, actor := actor_from_claims(claims, request.trace_id))  # type: ignore[attr-defined]
+        REQUESTS.spend(actor.principal)
         _refuse_unknown_parameters(request)
         key_text(request)  # before the body: a key that is none says so whatever it came with
         return claims

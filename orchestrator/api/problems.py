@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import ResponseHeaders
 
-from audit.errors import Busy, DomainError, KeyReused
+from audit.errors import DomainError, KeyReused
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed", 406: "Not acceptable",
@@ -52,7 +52,7 @@ def from_domain(request: HttpRequest, error: DomainError) -> HttpResponse:
     members = dict(error.facts)
     if field := "Idempotency-Key" if isinstance(error, KeyReused) else getattr(error, "field", ""):
         members["errors"] = [{"field": field, "message": str(error)}]
-    headers = {"Retry-After": "1"} if isinstance(error, Busy) else {}
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return problem(request, error.status, str(error), error.slug, headers, **members)
 
 
