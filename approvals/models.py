@@ -5,12 +5,13 @@ from uuid import UUID
 
 from django.contrib.postgres.functions import TransactionNow
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.actor import Actor
+from audit.lanes import few, later_than_now
 from audit.models import Audited
 from sessions.models import Task
 
@@ -37,7 +38,26 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 
     def readable_by(self, actor: Actor) -> Self:
         """Requests whose task the caller may read."""
-        return self if actor.reads_all else self.filter(task__in=Task.objects.readable_by(actor).values("pk"))
+        return self if actor.reads_all else self.filter(Exists(Task.objects.filter(pk=OuterRef("task_id")).readable_by(actor)))
+
+    def listed_for(self, actor: Actor, approver_role: str | None = None, status: str | None = None) -> list[Self]:
+        """The caller's list in lanes: asked of and by the caller's roles; auditor and admin see all."""
+        wanted = self.filter(approver_role=approver_role) if approver_role else self
+        if actor.reads_all:
+            return wanted.effective(status)
+        roles = sorted(actor.org_roles)
+        asked = [Q(approver_role=word) for word in roles if approver_role in (None, word)]
+        # A request that one role of the caller's asks of another stands in the other's lane.
+        asking = [Q(from_role=word) & ~Q(approver_role__in=roles) for word in roles if approver_role not in roles]
+        return [lane for side in [*asked, *asking] for lane in wanted.filter(side).effective(status)] or [self.none()]
+
+    def effective(self, status: str | None) -> list[Self]:
+        """Those in a state as readers see it (any without one), in lanes."""
+        if status == "expired":
+            return [self.filter(status="expired"), few(self.lapsed())]
+        if status == "pending":
+            return [self.filter(later_than_now("expires_at"), status="pending")]
+        return [self.filter(status=status) if status else self]
 
     def whole(self) -> Self:
         """With the task and the session that carries it, in the same query."""
@@ -66,12 +86,6 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         """No longer waiting, the latest first."""
         waiting = self.model.objects.waiting().order_by().values("pk")
         return self.exclude(pk__in=waiting).order_by(F("decision_at").desc(nulls_first=True), "-id")
-
-    def in_state(self, status: str) -> Self:
-        """By effective status."""
-        if status == "expired":
-            return self.filter(Q(status="expired") | Q(status="pending", expires_at__lte=Now()))
-        return self.filter(status="pending", expires_at__gt=Now()) if status == "pending" else self.filter(status=status)
 
 
 class Approval(Audited):
@@ -113,11 +127,15 @@ class Approval(Audited):
             models.CheckConstraint(condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")), name="approvals_four_eyes"),
         ]
         indexes = [
-            models.Index(fields=["status", "-created_at", "-id"], name="approvals_by_status"),
+            models.Index(fields=["status", "-created_at", "-id"], name="approvals_by_status", include=["expires_at"]),
             models.Index(fields=["-created_at", "-id"], name="approvals_created_at"),
             models.Index(fields=["approver_role", "expires_at", "id"], name="approvals_inbox", condition=Q(status="pending")),
             models.Index(fields=["expires_at", "id"], name="approvals_due", condition=Q(status="pending")),
-            models.Index(fields=["from_role", "created_at", "id"], name="approvals_from_role"),
+            models.Index(fields=["approver_role", "-created_at", "-id"], name="approvals_asked_of"),
+            models.Index(fields=["from_role", "-created_at", "-id"], name="approvals_asked_by"),
+            models.Index(fields=["approver_role", "status", "-created_at", "-id"], name="approvals_of_role", include=["expires_at"]),
+            models.Index(fields=["from_role", "status", "-created_at", "-id"], name="approvals_from_role", include=["expires_at"]),
+            models.Index(fields=["from_role", "expires_at", "id"], name="approvals_asked", condition=Q(status="pending")),
             models.Index(fields=["-decision_at", "-id"], name="approvals_decided", condition=~Q(status="pending")),
         ]
 

@@ -95,7 +95,7 @@ def once(model: type[Row], owner: str, actor: Actor, key: Key | None, make: Call
         return Made(action(make)())
     for _ in range(2):
         try:
-            return Made(_impatient(make))
+            return Made(impatient(make))
         except IntegrityError as error:
             if not _is_about_key(error, model):
                 raise
@@ -109,7 +109,7 @@ def still_running() -> Busy:
     return Busy("A request with this Idempotency-Key is still running; try again in a second.", slug="still-running")
 
 
-def _impatient(make: Callable[[], T]) -> T:
+def impatient(make: Callable[[], T]) -> T:
     """A duplicate waits briefly for the first one and is then told to come back."""
 
     @action

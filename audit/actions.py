@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from uuid_utils.compat import uuid7
 
-from audit.action import Key
+from audit.action import Key, impatient
 from audit.actor import Actor
 from audit.errors import Invalid, KeyReused
 from audit.models import AuditEvent
@@ -36,11 +36,14 @@ def ingest(
         actor=actor.name[:255], actor_id=actor.principal, actor_kind=actor.kind,
     )  # fmt: skip
     try:
-        with transaction.atomic():
-            told.save(force_insert=True)
+        _keep(told) if key is None else impatient(lambda: _keep(told))
     except IntegrityError:
         return _before(told, key), True
     return told, False
+
+
+def _keep(told: AuditEvent) -> None:
+    told.save(force_insert=True)
 
 
 def _before(told: AuditEvent, key: Key | None) -> AuditEvent:

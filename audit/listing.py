@@ -1,7 +1,7 @@
 """What every list page shares: filter fields that tell what is wrong with a value, and pages by keyset."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
+
+from audit.lanes import newest
 
 Row = TypeVar("Row", bound=Model)
 PAGE = 50
@@ -69,13 +71,16 @@ class Page(Generic[Row]):
     older: str
 
 
-def page(rows: QuerySet[Row], field: str, form: forms.Form) -> Page[Row]:
-    """The page that the form's `before` asks for, newest first by `field` and id: no OFFSET, no count."""
+def page(lanes: Sequence[QuerySet[Row]], field: str, form: forms.Form, *beside: str) -> Page[Row]:
+    """The page that the form's `before` asks for, newest first by `field` and id, with what stands `beside` each row.
+
+    No OFFSET, no count.
+    """
     if before := form.cleaned_data.get("before"):
         at, id = before
         # The first condition lets the index begin there; the second leaves out what came before in the same instant.
-        rows = rows.filter(**{f"{field}__lte": at}).exclude(**{field: at, "id__gte": id})
-    found = list(rows.order_by(f"-{field}", "-id")[: PAGE + 1])
+        lanes = [lane.filter(**{f"{field}__lte": at}).exclude(**{field: at, "id__gte": id}) for lane in lanes]
+    found = list(newest([lane.select_related(*beside) if beside else lane for lane in lanes], PAGE + 1, field))
     shown = found[:PAGE]
     more = f"{getattr(shown[-1], field).isoformat()}_{shown[-1].pk}" if len(found) > PAGE else ""
     return Page(shown, query(form.data, before=more) if more else "")

@@ -66,7 +66,9 @@ class AuditEvent(models.Model):
         indexes = [
             models.Index(fields=["trace_id"], name="audit_events_trace"),
             models.Index(fields=["-timestamp", "-id"], name="audit_events_timestamp"),
-            models.Index(fields=["event_type"], name="audit_events_type"),
+            models.Index(fields=["event_type", "-timestamp", "-id"], name="audit_events_type"),
+            models.Index(fields=["role", "-timestamp", "-id"], name="audit_events_role"),
+            models.Index(fields=["actor", "-timestamp", "-id"], name="audit_events_actor"),
             # The last refusal of a subject: the digest chain's other end besides its last version.
             models.Index(fields=["subject_id", "timestamp"], name="audit_events_refusals", condition=models.Q(version__isnull=True)),
         ]

@@ -63,7 +63,7 @@ def trail(request: HttpRequest) -> HttpResponse:
     form = Filter(request.GET)
     valid = form.is_valid()
     events = _allowed(actor_of(request), form)
-    found = page(form.narrow(events), "timestamp", form) if valid else Page[AuditEvent]([], "")
+    found = page([form.narrow(events)], "timestamp", form) if valid else Page[AuditEvent]([], "")
     files = {name: query(form.data, format=name, before="") for name in TYPES}
     shown = {
         "here": "audit", "form": form, "lines": tell(found.rows, longest=LONGEST), "older": found.older, "files": files, "types": TYPED,

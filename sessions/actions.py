@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
-from audit.errors import Conflict, Invalid, NotAllowed, NotFound
+from audit.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
 from audit.models import change, insert
 from sessions.models import MOVES, NOTIFICATION, OPEN, Session, Task
 from sessions.signals import task_ending
@@ -181,10 +181,13 @@ def route_task(
 ) -> Made[Task]:  # fmt: skip
     """Hand a task to `target`, into the caller's session or into one opened for it (none for a notification)."""
     chart_role("target", target)
-    if key and session_id and (before := held(Task, "created_by", actor, key)):
-        return Made(before, replayed=True)  # whatever became of the session
-    session = _session_to_route_into(actor, session_id) if session_id else None
-    sender = sending_role(actor, from_role, session)
+    try:
+        session = _session_to_route_into(actor, session_id) if session_id else None
+        sender = sending_role(actor, from_role, session)
+    except DomainError:
+        if key and (before := held(Task, "created_by", actor, key)):
+            return Made(before, replayed=True)  # whatever became of the session or of the caller's roles
+        raise
 
     def make() -> Task:
         trace = session.trace_id if session else actor.request_trace

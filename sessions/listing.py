@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time
-from uuid import UUID
 
 from django import forms
-from django.db.models import BooleanField, F, Func, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -13,9 +11,9 @@ from audit.actor import Actor
 from audit.listing import CursorField
 from audit.story import span, visible
 from sessions.models import Session, SessionQuerySet, SessionStatus
-from sessions.words import TITLED, title
+from sessions.search import chosen
+from sessions.words import title
 
-FOUND = 1_000  # rows of a search that are looked at further
 ANY = [("", _("any"))]
 #: Each state's shape beside its word (static/app.css, .word).
 SHAPES = {"pending": "wait", "active": "run", "completed": "end", "failed": "fail", "expired": "gone", "cancelled": "gone"}
@@ -73,44 +71,12 @@ class Filter(forms.Form):
     since = forms.DateField(required=False, label=_("Opened since"), widget=forms.DateInput(attrs={"type": "date"}))
     before = CursorField(required=False)
 
-    def narrow(self, sessions: SessionQuerySet) -> SessionQuerySet:
-        """The sessions that the filters let through."""
-        value = self.cleaned_data.get
-        if state := value("state"):
-            sessions = sessions.in_state(state)
-        if role := value("role"):
-            sessions = sessions.filter(role=role.lower())
-        if since := value("since"):
-            sessions = sessions.filter(created_at__gte=timezone.make_aware(datetime.combine(since, time.min)))
-        words = value("q")
-        return _matching(sessions, words) if words else sessions
-
-
-class Noted(Func):
-    """Whether the metadata holds the words, as PostgreSQL's text search sees words; written as its index is."""
-
-    template = "to_tsvector('simple', %(expressions)s)"
-    arg_joiner = ") @@ plainto_tsquery('simple', "
-    output_field = BooleanField()
-
-
-def _matching(sessions: SessionQuerySet, words: str) -> SessionQuerySet:
-    """By the beginning of an id, the role, words of the metadata, or (of the latest) words of the task's title."""
-    digits = words.lower().replace("-", "")
-    if 6 <= len(digits) <= 32 and set(digits) <= set("0123456789abcdef") and not digits.isalpha():
-        return sessions.filter(id__range=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))
-    called = Q(task__description__icontains=words) | Q(task__task_type__icontains=words)
-    for name in TITLED:
-        called |= Q(**{f"task__data__{name}__icontains": words})
-    latest = sessions.order_by("-created_at", "-id").values("pk")[:FOUND]
-    # Each match is cut first and looked up before the list: walking the whole list for a rare word takes seconds.
-    matches = [
-        sessions.filter(Noted(F("metadata"), Value(words))),
-        sessions.filter(role=words.lower()),
-        Session.objects.filter(called, pk__in=latest),
-    ]
-    first, *others = (match.order_by().values_list("pk")[:FOUND] for match in matches)
-    return sessions.filter(pk__in=[pk for (pk,) in first.union(*others)])
+    def chosen(self, actor: Actor) -> list[SessionQuerySet]:
+        """The sessions of the caller's list that the filters let through, in lanes."""
+        value = self.cleaned_data
+        lanes = chosen(actor, value["q"], value["role"].lower(), value["state"])
+        since = value["since"] and timezone.make_aware(datetime.combine(value["since"], time.min))
+        return [lane.filter(created_at__gte=since) for lane in lanes] if since else lanes
 
 
 def listed(actor: Actor) -> SessionQuerySet:

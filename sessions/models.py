@@ -7,12 +7,13 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.postgres.functions import TransactionNow
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.actor import Actor
+from audit.lanes import few, later
 from audit.models import Audited
 
 #: Where each state may go (contract, "Session moves").
@@ -55,12 +56,33 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self if actor.reads_all else self.filter(Q(from_role__in=roles) | Q(to_role__in=roles))
 
     def readable_by(self, actor: Actor) -> Self:
-        """Tasks the caller may read, also as one who was asked for approval, or as the carrying session's role."""
+        """Tasks the caller may read, also as one who was asked for approval, or as the carrying session's role.
+
+        For single rows: who may read is asked of each.
+        """
         if actor.reads_all:
             return self
         roles = actor.org_roles
-        asked = Task.objects.filter(approvals__approver_role__in=roles).values("pk")
-        return self.filter(Q(from_role__in=roles) | Q(to_role__in=roles) | Q(session__role__in=roles) | Q(pk__in=asked))
+        carried = Exists(Session.objects.filter(task=OuterRef("pk"), role__in=roles))
+        asked = Exists(Task.objects.filter(pk=OuterRef("pk"), approvals__approver_role__in=roles))
+        return self.filter(Q(from_role__in=roles) | Q(to_role__in=roles) | carried | asked)
+
+    def listed_for(self, actor: Actor, target: str | None = None, status: str | None = None) -> list[Self]:
+        """The caller's list in lanes: tasks to and from the caller's roles; auditor and admin see all."""
+        wanted = {name: word for name, word in (("to_role", target), ("status", status)) if word}
+        if actor.reads_all:
+            return [self.filter(**wanted)]
+        roles = sorted(actor.org_roles)
+        received = [Q(to_role=role) for role in roles if target in (None, role)]
+        sent = [Q(from_role=role) & ~Q(to_role__in=roles) for role in roles if target not in roles]
+        return [self.filter(side, **wanted) for side in [*received, *sent]] or [self.none()]
+
+    def roles_seen(self) -> list[str]:
+        """The roles that tasks were sent to, from one look at the index for each."""
+        seen: list[str] = []
+        while role := self.filter(to_role__gt=seen[-1] if seen else "").order_by("to_role").values_list("to_role", flat=True).first():
+            seen.append(role)
+        return seen
 
     def whole(self) -> Self:
         """With the session that carries it, in the same query."""
@@ -111,7 +133,11 @@ class Task(Audited):
             models.Index(fields=["trace_id"], name="tasks_trace_id"),
             models.Index(fields=["-created_at", "-id"], name="tasks_created_at"),
             models.Index(fields=["to_role", "status", "-created_at", "-id"], name="tasks_inbox"),
+            models.Index(fields=["to_role", "-created_at", "-id"], name="tasks_to_role"),
             models.Index(fields=["from_role", "-created_at", "-id"], name="tasks_from_role"),
+            models.Index(fields=["from_role", "status", "-created_at", "-id"], name="tasks_sent"),
+            models.Index(fields=["status", "-created_at", "-id"], name="tasks_by_status"),
+            models.Index(fields=["task_type", "-created_at", "-id"], name="tasks_by_type"),
         ]
 
     def __str__(self) -> str:
@@ -143,20 +169,35 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """Sessions the caller may read, also by their task or by an approval asked on it."""
         if actor.reads_all:
             return self
-        return self.filter(Q(role__in=actor.org_roles) | Q(task__in=Task.objects.readable_by(actor).values("pk")))
+        carried = Task.objects.filter(pk=OuterRef("task_id")).readable_by(actor)
+        return self.filter(Q(role__in=actor.org_roles) | Exists(carried))
+
+    def listed_for(self, actor: Actor, role: str | None = None, status: str | None = None) -> list[Self]:
+        """The caller's list in lanes: sessions of the caller's roles; auditor and admin see all."""
+        if actor.reads_all and not role:
+            return self.effective(status)
+        roles = [word for word in ([role] if role else sorted(actor.org_roles)) if actor.reads_all or actor.holds(word)]
+        return [lane for word in roles for lane in self.filter(role=word).effective(status)] or [self.none()]
+
+    def effective(self, status: str | None) -> list[Self]:
+        """Those in a state as readers see it (any without one), in lanes."""
+        if status == "expired":
+            return [self.filter(status="expired"), few(self.lapsed())]
+        alive = [later("updated_at", Now() - Value(retention()))] if status in OPEN else []
+        return [self.filter(*alive, status=status) if status else self]
 
     def lapsed(self) -> Self:
         """Open ones that nobody touched for the retention time."""
-        return self.filter(status__in=OPEN, updated_at__lt=Now() - retention())
+        return self.filter(status__in=OPEN, updated_at__lte=Now() - retention())
 
     def live(self) -> Self:
         """Open ones that have not lapsed."""
-        return self.filter(status__in=OPEN, updated_at__gte=Now() - retention())
+        return self.filter(status__in=OPEN, updated_at__gt=Now() - retention())
 
     def in_state(self, status: str) -> Self:
         """By effective status."""
         if status == "expired":
-            return self.filter(Q(status="expired") | Q(status__in=OPEN, updated_at__lt=Now() - retention()))
+            return self.filter(Q(status="expired") | Q(status__in=OPEN, updated_at__lte=Now() - retention()))
         return self.live().filter(status=status) if status in OPEN else self.filter(status=status)
 
 
@@ -189,9 +230,10 @@ class Session(Audited):
             models.CheckConstraint(condition=Q(status__in=SessionStatus.values), name="sessions_status"),
         ]
         indexes = [
-            models.Index(fields=["status", "-created_at", "-id"], name="sessions_by_status"),
+            models.Index(fields=["status", "-created_at", "-id"], name="sessions_by_status", include=["updated_at"]),
             models.Index(fields=["-created_at", "-id"], name="sessions_created_at"),
             models.Index(fields=["role", "-created_at", "-id"], name="sessions_role"),
+            models.Index(fields=["role", "status", "-created_at", "-id"], name="sessions_of_role", include=["updated_at"]),
             models.Index(fields=["updated_at"], name="sessions_open", condition=Q(status__in=OPEN)),
         ]
 
@@ -201,7 +243,7 @@ class Session(Audited):
     @property
     def has_lapsed(self) -> bool:
         """Whether its time is over though nobody expired it yet."""
-        return self.status in OPEN and self.updated_at < timezone.now() - retention()
+        return self.status in OPEN and self.updated_at <= timezone.now() - retention()
 
     @property
     def effective_status(self) -> str:

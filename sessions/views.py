@@ -15,7 +15,7 @@ from audit.listing import Page, page
 from audit.proof import prove
 from audit.story import tell
 from audit.trail import story_of
-from sessions.listing import Filter, Row, listed
+from sessions.listing import Filter, Row
 from sessions.models import Session
 from sessions.payload import Row as PayloadRow
 from sessions.payload import table
@@ -27,8 +27,7 @@ def list_sessions(request: HttpRequest) -> HttpResponse:
     """The sessions of the caller's roles, newest first."""
     form, now = Filter(request.GET), timezone.now()
     valid = form.is_valid()
-    sessions = listed(actor_of(request)).select_related("task")
-    found = page(form.narrow(sessions), "created_at", form) if valid else Page[Session]([], "")
+    found = page(form.chosen(actor_of(request)), "created_at", form, "task") if valid else Page[Session]([], "")
     shown = {
         "here": "sessions", "form": form, "rows": [Row(session, now) for session in found.rows], "older": found.older,
         "filtered": any(form.data.get(name) for name in form.fields),

@@ -3,18 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, NotRequired, Protocol, TypeVar
 from uuid import UUID
 
 from django.core import signing
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from pydantic import AfterValidator, BaseModel
+from typing_extensions import TypedDict
 
 from audit.actor import actor_of
 from audit.errors import Invalid
+from audit.lanes import counted, newest
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Model)
@@ -45,31 +47,40 @@ class Paging(BaseModel):
     until: Moment | None = None
 
 
-def listed(request: HttpRequest, name: str, rows: QuerySet[Row], query: Paging, shape: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
-    """One page of `rows`, newest first, in the contract's envelope; two queries."""
-    if query.since:
-        rows = rows.filter(created_at__gte=query.since)
-    if query.until:
-        rows = rows.filter(created_at__lt=query.until)
+class Page(TypedDict):
+    """What every list's envelope holds besides its rows."""
+
+    total: int
+    page: int
+    page_size: int
+    next_cursor: str | None
+    total_is_exact: NotRequired[bool]
+
+
+def listed(
+    request: HttpRequest, name: str, lanes: Sequence[QuerySet[Row]], query: Paging, shape: Callable[[Row], Mapping[str, Any]],
+    beside: tuple[str, ...] = (),
+) -> JsonResponse:  # fmt: skip
+    """One page of the lanes' rows (with what stands `beside` them), newest first, in the contract's envelope; two queries."""
+    span = Q(**{name: at for name, at in (("created_at__gte", query.since), ("created_at__lt", query.until)) if at})
+    lanes = [lane.filter(span).select_related(*beside) if beside else lane.filter(span) for lane in lanes]
     size, page = min(max(query.page_size, 1), MOST), max(query.page, 1)
-    total = rows.order_by()[: COUNTED + 1].count()
-    found = _page(request, rows.order_by("-created_at", "-id"), query, page, size)
-    more = len(found) > size
+    found = _page(request, lanes, query, page, size)
+    total = counted(lanes, COUNTED + 1)
     members = {
         name: [shape(row) for row in found[:size]], "total": min(total, COUNTED), "page": page, "page_size": size,
-        "next_cursor": next_cursor(request, query, found[size - 1], "created_at") if more else None,
+        "next_cursor": next_cursor(request, query, found[size - 1], "created_at") if len(found) > size else None,
     }  # fmt: skip
-    return members if total <= COUNTED else {**members, "total_is_exact": False}
+    return JsonResponse(members if total <= COUNTED else {**members, "total_is_exact": False})
 
 
-def _page(request: HttpRequest, rows: QuerySet[Row], query: Paging, page: int, size: int) -> list[Row]:
+def _page(request: HttpRequest, lanes: Sequence[QuerySet[Row]], query: Paging, page: int, size: int) -> list[Row]:
     """One row more than asked, to know whether there is a next page."""
-    if query.cursor:
-        return list(keyset(request, rows, query, "created_at")[: size + 1])
-    start = (page - 1) * size
+    start = 0 if query.cursor else (page - 1) * size
     if start + size > FARTHEST:
         raise Invalid("cursor", f"Pages end at row {FARTHEST}; walk on with cursor, from next_cursor.")
-    return list(rows[start : start + size + 1])
+    walked = [keyset(request, lane, query, "created_at") for lane in lanes]
+    return list(newest(walked, start + size + 1)[start:])
 
 
 class Walked(Protocol):
@@ -122,7 +133,7 @@ def etag(row: Audited) -> str:
     return f'"{row.version}-expired"' if getattr(row, "has_lapsed", False) else f'"{row.version}"'
 
 
-def one(row: Audited, body: dict[str, Any]) -> HttpResponse:
+def one(row: Audited, body: Mapping[str, Any]) -> HttpResponse:
     """One object's answer with its ETag."""
     return JsonResponse(body, headers={"ETag": etag(row)})
 
