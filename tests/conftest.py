@@ -20,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from audit.actor import Actor, Kind
 from orchestrator.identity import own_token
+from tests.described import look
 
 TABLES = ["approvals", "sessions", "tasks", "audit_events", "django_session", "django_admin_log"]
 TABLES += ["auth_user_groups", "auth_user_user_permissions", "auth_group_permissions", "auth_user", "auth_group"]
@@ -137,7 +138,10 @@ class Door(httpx.Client):
 
     def __init__(self, server: str, name: str, *roles: str) -> None:
         said = {"Authorization": f"Bearer {own_token(name, list(roles), 3600)}"}
-        super().__init__(base_url=f"{server}/api", headers=said, timeout=60, verify=False)  # plain HTTP: load no certificates
+        hooks = {"response": [look]}  # no answer that the API does not describe
+        super().__init__(
+            base_url=f"{server}/api", headers=said, timeout=60, verify=False, event_hooks=hooks
+        )  # plain HTTP: load no certificates
 
     def route(self, key: str | None = None, **body: Any) -> httpx.Response:
         """Hand over a budget approval to manager, unless the body says otherwise."""

@@ -3,22 +3,24 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from csp.decorators import csp_update
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
+from typing_extensions import TypedDict
 
-from audit.actor import actor_of
+from audit.actor import Kind, actor_of
 from audit.errors import DomainError
 from orchestrator import __version__, health
 from orchestrator.api import approvals, audit, sessions, tasks
 from orchestrator.api.idempotency import key_text
+from orchestrator.api.openapi import DESCRIPTION, DescribedAPI, says
 from orchestrator.api.problems import from_domain, problem
-from orchestrator.api.wire import StrictParser
+from orchestrator.api.wire import StrictParser, among
 from orchestrator.identity import BadToken, ProviderAway, actor_from_claims, set_actor, verified
 from orchestrator.limits import REQUESTS
 from sessions.models import Task
@@ -26,6 +28,9 @@ from sessions.models import Task
 
 class Bearer(HttpBearer):
     """A JWT in the Authorization header (RFC 6750)."""
+
+    openapi_bearerFormat = "JWT"  # noqa: N815 - ninja takes OpenAPI's own name
+    openapi_description = "An access token of the identity provider; on a development machine one of `manage.py token`."
 
     def authenticate(self, request: HttpRequest, token: str) -> dict[str, Any]:
         """Name the caller, then look at the query: nobody else learns what we know. The claims become `request.auth`."""
@@ -37,10 +42,10 @@ class Bearer(HttpBearer):
         return claims
 
 
-api = NinjaAPI(
+api = DescribedAPI(
     title="Org-Chart Orchestrator", version=__version__, urls_namespace="api", auth=Bearer(), parser=StrictParser(),
-    docs_decorator=csp_update({"img-src": "data:"}),  # Swagger's stylesheet holds its pictures
-    description="Agents open sessions, hand tasks along the org chart and ask for approval.",
+    docs_decorator=lambda view: require_safe(csp_update({"img-src": "data:"})(view)),  # Swagger's stylesheet holds its pictures
+    description=DESCRIPTION, servers=[{"url": "/", "description": "This server"}],
 )  # fmt: skip
 api.add_router("/sessions", sessions.router)
 api.add_router("/tasks", tasks.router)
@@ -48,29 +53,62 @@ api.add_router("/approvals", approvals.router)
 api.add_router("/audit", audit.router)
 
 
-@api.get("/me")
-def me(request: HttpRequest) -> dict[str, Any]:
+class Me(TypedDict):
+    """A caller."""
+
+    principal: str
+    name: str
+    kind: Annotated[str, among([Kind.PERSON, Kind.AGENT])]
+    roles: list[str]
+    expires_at: datetime
+
+
+class Roles(TypedDict):
+    """Names of roles."""
+
+    roles: list[str]
+
+
+class Status(TypedDict):
+    """That it runs."""
+
+    status: Annotated[str, among(["ok"])]
+    version: str
+
+
+class Health(TypedDict):
+    """How it is."""
+
+    status: Annotated[str, among(["healthy", "degraded", "unhealthy"])]
+    version: str
+    database: Annotated[str, among(["connected", "disconnected"])]
+    redis: Annotated[str, among(["connected", "disconnected"])]
+
+
+@api.get("/me", response=Me, tags=["caller"])
+def me(request: HttpRequest) -> JsonResponse:
     """Who you are here, and until when your token counts."""
     actor = actor_of(request)
-    return {
+    body: Me = {
         "principal": actor.principal, "name": actor.name, "kind": actor.kind, "roles": sorted(actor.roles),
         "expires_at": datetime.fromtimestamp(request.auth["exp"], UTC),  # type: ignore[attr-defined]
     }  # fmt: skip
+    return JsonResponse(body)
 
 
-@api.get("/roles")
-def roles(request: HttpRequest) -> dict[str, Any]:
+@api.get("/roles", response=Roles, tags=["caller"])
+def roles(request: HttpRequest) -> JsonResponse:
     """The roles of the org chart: as set, else those seen in tasks."""
-    return {"roles": settings.ORG_ROLES or sorted(set(Task.objects.values_list("to_role", flat=True).distinct()))}
+    return JsonResponse({"roles": settings.ORG_ROLES or Task.objects.roles_seen()})
 
 
-@api.get("/health", auth=None)
+@api.get("/health", auth=None, response={200: Health, 503: Health}, tags=["probes"], openapi_extra=says(_503=["Retry-After"]))
 def api_health(request: HttpRequest) -> HttpResponse:
     """Whether the database and Redis answer."""
     return health.health(request)
 
 
-@api.get("/status", auth=None)
+@api.get("/status", auth=None, response=Status, tags=["probes"])
 def api_status(request: HttpRequest) -> HttpResponse:
     """Which version runs."""
     return health.status(request)
@@ -82,7 +120,7 @@ def _parameters() -> dict[tuple[str, str], set[str]]:
     paths: dict[str, Any] = api.get_openapi_schema()["paths"]
     return {
         (path.replace("{", "<").replace("}", ">").lstrip("/"), method.upper()): {
-            parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"
+            parameter["name"] for parameter in operation["parameters"] if parameter.get("in") == "query"
         }
         for path, operations in paths.items()
         for method, operation in operations.items()

@@ -1,10 +1,12 @@
 """The agents' door to approvals: shapes, endpoints, and waiting for the answer."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from approvals import actions
 from approvals.models import DECIDED, Approval, ApprovalStatus
@@ -12,21 +14,23 @@ from audit.action import allow_changing
 from audit.actor import Actor, actor_of, chart_role
 from audit.errors import Invalid, NotFound
 from orchestrator.api import idempotency, waiting
-from orchestrator.api.paging import Paging, if_match, listed, one
-from orchestrator.api.wire import In, Long, TaskId, Word, one_of, path_id, written
+from orchestrator.api.openapi import says
+from orchestrator.api.paging import Page, Paging, if_match, listed, one
+from orchestrator.api.wire import In, Long, Role, TaskId, Word, WrittenApproval, WrittenTask, among, one_of, path_id, written
 
 router = Router(tags=["approvals"])
+Status = Annotated[str, among(ApprovalStatus.values)]
 
 
 class ApprovalIn(In):
     """What asks for approval; with a verdict as `decision` it decides (existing clients do this)."""
 
     task_id: TaskId
-    approver_role: Word | None = None
+    approver_role: Role | None = None
     reason: Long | None = None
     comments: Long | None = None
-    expires_in: int | None = None
-    decision: Word | None = None
+    expires_in: Annotated[int, Field(json_schema_extra={"minimum": actions.SHORTEST, "maximum": actions.LONGEST})] | None = None
+    decision: Annotated[Word, among(["pending", *DECIDED])] | None = None
 
     def question(self) -> str:
         """The asker's words: reason, then comments after a blank line."""
@@ -36,7 +40,7 @@ class ApprovalIn(In):
 class DecisionIn(In):
     """A verdict."""
 
-    decision: Word
+    decision: Annotated[Word, among(list(DECIDED))]
     comments: Long | None = None
 
 
@@ -49,8 +53,8 @@ class CancelIn(In):
 class ApprovalsQuery(Paging):
     """Which requests to list."""
 
-    status: Word | None = None
-    approver_role: Word | None = None
+    status: Annotated[Word, among(ApprovalStatus.values)] | None = None
+    approver_role: Role | None = None
     task_id: TaskId | None = None
 
 
@@ -60,7 +64,36 @@ class WaitQuery(In):
     wait: int = Field(0, ge=0, le=55)
 
 
-def shape(approval: Approval) -> dict[str, Any]:
+class ApprovalOut(TypedDict):
+    """A request for approval, in lists and alone."""
+
+    approval_id: WrittenApproval
+    task_id: WrittenTask
+    approver_role: str
+    status: Status
+    reason: str
+    comments: str
+    requested_by: str
+    decided_by: str | None
+    decision_at: datetime | None
+    expires_at: datetime
+    created_at: datetime
+
+
+class Asked(TypedDict):
+    """The request that was made, found or decided."""
+
+    approval_id: WrittenApproval
+    status: Status
+
+
+class ApprovalsOut(Page):
+    """A page of requests."""
+
+    approvals: list[ApprovalOut]
+
+
+def shape(approval: Approval) -> ApprovalOut:
     """The request as every reply shows it."""
     lapsed_at = approval.expires_at if approval.has_lapsed else None
     return {
@@ -71,7 +104,10 @@ def shape(approval: Approval) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("", response={202: None})
+KEYED = ["ETag", "Location?", "Idempotent-Replayed?"]
+
+
+@router.post("", response={202: Asked, 200: Asked}, openapi_extra=says(403, 404, 409, _202=KEYED, _200=["ETag", "Location?"]))
 def ask(request: HttpRequest, body: ApprovalIn) -> HttpResponse:
     """Ask a role for approval of a task, or decide the open request of that task."""
     actor = actor_of(request)
@@ -104,17 +140,15 @@ def _decide_for_task(actor: Actor, body: ApprovalIn) -> HttpResponse:
     return response
 
 
-@router.get("")
-def list_approvals(request: HttpRequest, query: Query[ApprovalsQuery]) -> dict[str, Any]:
+@router.get("", response=ApprovalsOut)
+def list_approvals(request: HttpRequest, query: Query[ApprovalsQuery]) -> JsonResponse:
     """The requests asked of or by your roles, newest first."""
     one_of("status", query.status, ApprovalStatus.values)
-    rows = Approval.objects.of_roles(actor_of(request))
-    rows = rows.in_state(query.status) if query.status else rows
-    rows = rows.filter(approver_role=query.approver_role) if query.approver_role else rows
-    return listed(request, "approvals", rows.filter(task_id=query.task_id) if query.task_id else rows, query, shape)
+    of_task = Approval.objects.filter(task_id=query.task_id) if query.task_id else Approval.objects.all()
+    return listed(request, "approvals", of_task.listed_for(actor_of(request), query.approver_role, query.status), query, shape)
 
 
-@router.get("/{approval_id}")
+@router.get("/{approval_id}", response=ApprovalOut, openapi_extra=says(404, _200=["ETag", "Retry-After?"]))
 def read_approval(request: HttpRequest, approval_id: str, query: Query[WaitQuery]) -> HttpResponse:
     """One request; with `wait`, as soon as it is no longer pending, else after the wait with Retry-After."""
     id = path_id("approval", approval_id)
@@ -132,7 +166,7 @@ def _read(actor: Actor, id: Any) -> Approval:
     return approval
 
 
-@router.post("/{approval_id}/decision")
+@router.post("/{approval_id}/decision", response=ApprovalOut, openapi_extra=says(403, 404, 409, 412, _200=["ETag"]))
 def decide(request: HttpRequest, approval_id: str, body: DecisionIn) -> HttpResponse:
     """Approve or reject, as a person holding the role that was asked."""
     one_of("decision", body.decision, list(DECIDED))
@@ -143,7 +177,7 @@ def decide(request: HttpRequest, approval_id: str, body: DecisionIn) -> HttpResp
     return one(approval, shape(approval))
 
 
-@router.post("/{approval_id}/cancel")
+@router.post("/{approval_id}/cancel", response=ApprovalOut, openapi_extra=says(403, 404, 409, _200=["ETag"]))
 def cancel(request: HttpRequest, approval_id: str, body: CancelIn | None = None) -> HttpResponse:
     """Take a request back."""
     reason = (body.reason if body else None) or ""

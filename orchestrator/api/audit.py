@@ -1,12 +1,14 @@
 """The agents' door to the trail: reporting, reading, exporting."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from ninja import Query, Router
 from pydantic import BaseModel, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from approvals.models import Approval
 from audit import actions
@@ -15,8 +17,9 @@ from audit.errors import Invalid, NotAllowed, NotFound
 from audit.export import export, subject_of
 from audit.models import AuditEvent, AuditEventQuerySet
 from orchestrator.api.idempotency import read_key
+from orchestrator.api.openapi import says
 from orchestrator.api.paging import MOST, Moment, keyset, next_cursor
-from orchestrator.api.wire import UUID_TEXT, Find, In, Long, Object
+from orchestrator.api.wire import ANY_CASE, UUID_TEXT, Find, FindShort, In, Long, Object, Uuid
 from sessions.models import Session, Task
 
 router = Router(tags=["audit"])
@@ -43,9 +46,9 @@ class EventIn(In):
 class EventsQuery(BaseModel):
     """Which events to read."""
 
-    subject: Find | None = None
-    event_type: Find | None = None
-    role: Find | None = None
+    subject: Annotated[Find, Field(json_schema_extra={"pattern": f"^(({'|'.join(KINDS)})-)?{ANY_CASE}$"})] | None = None
+    event_type: FindShort | None = None
+    role: FindShort | None = None
     actor: Find | None = None
     trace_id: UUID | None = None
     since: Moment | None = None
@@ -65,7 +68,35 @@ class ExportQuery(EventsQuery):
     format: Literal["jsonl", "csv"] = "jsonl"
 
 
-def shape(event: AuditEvent) -> dict[str, Any]:
+class EventOut(TypedDict):
+    """An event."""
+
+    event_id: Uuid
+    event_type: str
+    role: str
+    actor: str
+    timestamp: datetime
+    trace_id: Uuid
+    subject: str | None
+    version: int | None
+    metadata: dict[str, Any]
+    digest: str
+
+
+class EventsOut(TypedDict):
+    """A page of events."""
+
+    events: list[EventOut]
+    next_cursor: str | None
+
+
+class EventTaken(TypedDict):
+    """Under which id the report is kept."""
+
+    event_id: Uuid
+
+
+def shape(event: AuditEvent) -> EventOut:
     """The event as every reply shows it."""
     return {
         "event_id": str(event.pk), "event_type": event.event_type, "role": event.role, "actor": event.actor, "timestamp": event.timestamp,
@@ -74,7 +105,7 @@ def shape(event: AuditEvent) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/ingest", response={202: None})
+@router.post("/ingest", response={202: EventTaken}, openapi_extra=says(_202=["Idempotent-Replayed?"]))
 def ingest(request: HttpRequest, body: EventIn) -> JsonResponse:
     """Report something that happened elsewhere; it is kept as reported by you."""
     given = body.model_dump(exclude_none=True)
@@ -83,17 +114,17 @@ def ingest(request: HttpRequest, body: EventIn) -> JsonResponse:
     return JsonResponse({"event_id": str(told.pk)}, status=202, headers=headers)
 
 
-@router.get("")
-def list_events(request: HttpRequest, query: Query[EventsPage]) -> dict[str, Any]:
+@router.get("", response=EventsOut, openapi_extra=says(403, 404))
+def list_events(request: HttpRequest, query: Query[EventsPage]) -> JsonResponse:
     """The trail, newest first; without the role auditor or admin, of one subject that you may read."""
     size = min(max(query.page_size, 1), MOST)
     rows = keyset(request, _chosen(request, query), query, "timestamp").order_by("-timestamp", "-id")
     found = list(rows[: size + 1])
     after = next_cursor(request, query, found[size - 1], "timestamp") if len(found) > size else None
-    return {"events": [shape(event) for event in found[:size]], "next_cursor": after}
+    return JsonResponse({"events": [shape(event) for event in found[:size]], "next_cursor": after})
 
 
-@router.get("/export")
+@router.get("/export", response=str, openapi_extra=says(403, 404, _200=["Content-Disposition"]))
 def export_events(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
     """The same as a file, oldest first, streamed."""
     return export(_chosen(request, query), query.format)

@@ -1,19 +1,25 @@
-"""Same key, same answer: the HTTP side. PostgreSQL decides (audit/action.py); Redis holds a copy of the reply for speed."""
+"""Same key, same answer: the HTTP side. PostgreSQL decides (audit/action.py); Redis holds a copy of the reply for speed.
+
+In Redis: `idempotency:<sha256 of caller, route and key>`, a JSON object, never for longer than PostgreSQL holds the key.
+"""
 
 import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from audit.action import Key, Made
 from audit.actor import actor_of
-from audit.errors import DomainError
+from audit.errors import DomainError, NotAllowed
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Audited)
@@ -30,21 +36,22 @@ class BadKey(DomainError):
 
 def answer(
     request: HttpRequest, *, status: int, run: Callable[[Key | None], Made[Row]], reply: Callable[[Row], dict[str, Any]],
-    where: Callable[[Row], str], version: int = 1,
+    where: Callable[[Row], str], role: Callable[[Row], str] = lambda row: "", version: int = 1,
 ) -> HttpResponse:  # fmt: skip
     """Run a keyed creation, or replay it byte for byte.
 
-    `reply` and `version` (the row's when it was made) may use only what was fixed at creation, so that the reply can be
-    rebuilt from the row when Redis has no copy.
+    `reply`, `role` and `version` (the row's when it was made) may use only what was fixed at creation, so that the reply can
+    be rebuilt from the row when Redis has no copy. Without `role` (if it names one) by now, the caller hears no replay.
     """
-    key = read_key(request)
+    key, began = read_key(request), timezone.now()
     if key and (copy := _copy(request, key)):
-        return _response(status, copy["body"], copy["location"], version, replayed=True)
+        return _response(request, status, copy, version, replayed=True)
     made = run(key)
-    body, location = json.dumps(reply(made.row)), where(made.row)
+    said = {"body": json.dumps(reply(made.row)), "location": where(made.row), "role": role(made.row)}
     if key and not made.found:
-        _keep(request, key, made, body, location)
-    return _response(200 if made.found else status, body, location, version, made.replayed)
+        born = made.row.created_at if made.replayed else began  # type: ignore[attr-defined]
+        _keep(request, key, born, said)
+    return _response(request, 200 if made.found else status, said, version, made.replayed)
 
 
 def key_text(request: HttpRequest) -> str | None:
@@ -72,11 +79,15 @@ def read_key(request: HttpRequest) -> Key | None:
     return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def _response(status: int, body: str, location: str, version: int, replayed: bool) -> HttpResponse:
-    headers = {"Location": location, "ETag": f'"{version}"'}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return HttpResponse(body, status=status, content_type="application/json", headers=headers)
+def _response(request: HttpRequest, status: int, said: dict[str, str], version: int, replayed: bool) -> HttpResponse:
+    actor, role = actor_of(request), said["role"]
+    if replayed and role and not (actor.holds(role) or actor.is_admin):
+        raise NotAllowed(f"This was made in the role {role}, which you do not hold any more.")
+    headers = {"Location": said["location"], "ETag": f'"{version}"', **({"Idempotent-Replayed": "true"} if replayed else {})}
+    return HttpResponse(said["body"], status=status, content_type="application/json", headers=headers)
+
+
+# --- the copy in Redis: any error is a miss, then PostgreSQL answers --------------------------------------
 
 
 def _name(request: HttpRequest, key: Key) -> str:
@@ -86,18 +97,22 @@ def _name(request: HttpRequest, key: Key) -> str:
 
 
 def _copy(request: HttpRequest, key: Key) -> dict[str, str] | None:
-    """The copy in Redis if it is whole and of this very body; any error is a miss, then PostgreSQL answers."""
-    try:
-        held = cache.get(_name(request, key))
-    except Exception:  # noqa: BLE001 - garbage in Redis raises whatever its reader raises
-        return None
-    whole = isinstance(held, dict) and all(isinstance(held.get(part), str) for part in ("digest", "body", "location"))
-    return held if whole and held["digest"] == key.digest else None
+    """The copy, if it is of this very body and as we wrote it: nobody else who writes to Redis makes our answers."""
+    name = _name(request, key)
+    with suppress(Exception):  # whatever reading garbage raises
+        held: dict[str, str] = cache.get(name)
+        if constant_time_compare(held.pop("seal"), _seal(name, held)) and held["digest"] == key.digest:
+            return held
+    return None
 
 
-def _keep(request: HttpRequest, key: Key, made: Made[Row], body: str, location: str) -> None:
-    """Keep a copy for as long as the key is held."""
-    age = (timezone.now() - made.row.created_at).total_seconds() if made.replayed else 0  # type: ignore[attr-defined]
-    left = int(settings.IDEMPOTENCY_TTL_SECONDS - age)
-    if left > 0:
-        cache.set(_name(request, key), {"digest": key.digest, "body": body, "location": location}, timeout=left)
+def _keep(request: HttpRequest, key: Key, born: datetime, said: dict[str, str]) -> None:
+    """Keep a copy, in whole seconds rounded down: it must be gone when PostgreSQL frees the key."""
+    name, copy = _name(request, key), {**said, "digest": key.digest}
+    left = int(settings.IDEMPOTENCY_TTL_SECONDS - max(0, (timezone.now() - born).total_seconds()))
+    with suppress(Exception):  # the answer stands already
+        cache.set(name, {**copy, "seal": _seal(name, copy)}, timeout=left)
+
+
+def _seal(name: str, copy: dict[str, str]) -> str:
+    return salted_hmac("idempotency", json.dumps([name, copy], sort_keys=True), algorithm="sha256").hexdigest()

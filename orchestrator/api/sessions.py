@@ -1,27 +1,30 @@
 """The agents' door to sessions: shapes and endpoints."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from django.db.models import BooleanField, QuerySet
-from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
+from typing_extensions import TypedDict
 
 from audit.actor import actor_of
 from audit.errors import DomainError, NotFound
 from orchestrator.api import idempotency
-from orchestrator.api.paging import Paging, if_match, listed, one
-from orchestrator.api.wire import Find, In, Object, TaskId, Word, one_of, path_id, written
+from orchestrator.api.openapi import says
+from orchestrator.api.paging import Page, Paging, if_match, listed, one
+from orchestrator.api.wire import Find, In, Object, Role, TaskId, Uuid, Word, WrittenTask, among, one_of, path_id, written
 from sessions import actions
 from sessions.models import Session, SessionStatus
+from sessions.search import chosen
 
 router = Router(tags=["sessions"])
+State = Annotated[str, among(SessionStatus.values)]
 
 
 class SessionIn(In):
     """What opens a session."""
 
-    agent_role: Word
+    agent_role: Role
     task_id: TaskId | None = None
     metadata: Object | None = None
 
@@ -29,7 +32,7 @@ class SessionIn(In):
 class SessionChange(In):
     """What changes one."""
 
-    status: Word | None = None
+    status: Annotated[Word, among(SessionStatus.values)] | None = None
     task_id: TaskId | None = None
     metadata: Object | None = None
 
@@ -37,8 +40,8 @@ class SessionChange(In):
 class SessionsQuery(Paging):
     """Which sessions to list."""
 
-    status: Word | None = None
-    agent_role: Word | None = None
+    status: Annotated[Word, among(SessionStatus.values)] | None = None
+    agent_role: Role | None = None
     q: Find | None = None
 
 
@@ -48,16 +51,42 @@ class UnknownStatus(DomainError):
     slug, status = "unknown-status", 400
 
 
-def shape(session: Session) -> dict[str, Any]:
+class SessionOut(TypedDict):
+    """A session, in lists and alone."""
+
+    session_id: Uuid
+    agent_role: str
+    state: State
+    task_id: WrittenTask | None
+    metadata: dict[str, Any]
+    trace_id: Uuid
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionOpened(TypedDict):
+    """What was fixed when it was opened."""
+
+    session_id: Uuid
+    status: State
+
+
+class SessionsOut(Page):
+    """A page of sessions."""
+
+    sessions: list[SessionOut]
+
+
+def shape(session: Session) -> SessionOut:
     """The session as every reply shows it."""
     return {
         "session_id": str(session.pk), "agent_role": session.role, "state": session.effective_status,
-        "task_id": written("task", session.task_id), "metadata": session.metadata, "trace_id": str(session.trace_id),
-        "created_at": session.created_at, "updated_at": session.updated_at,
+        "task_id": written("task", session.task_id) if session.task_id else None, "metadata": session.metadata,
+        "trace_id": str(session.trace_id), "created_at": session.created_at, "updated_at": session.updated_at,
     }  # fmt: skip
 
 
-@router.post("", response={201: None})
+@router.post("", response={201: SessionOpened}, openapi_extra=says(403, 404, 409, _201=["ETag", "Location", "Idempotent-Replayed?"]))
 def open_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     """Open a session in one of your roles."""
     actor = actor_of(request)
@@ -72,23 +101,14 @@ def open_session(request: HttpRequest, body: SessionIn) -> HttpResponse:
     )
 
 
-@router.get("")
-def list_sessions(request: HttpRequest, query: Query[SessionsQuery]) -> dict[str, Any]:
+@router.get("", response=SessionsOut)
+def list_sessions(request: HttpRequest, query: Query[SessionsQuery]) -> JsonResponse:
     """The sessions of your roles, newest first."""
     one_of("status", query.status, SessionStatus.values)
-    rows = Session.objects.of_roles(actor_of(request))
-    rows = rows.in_state(query.status) if query.status else rows
-    rows = rows.filter(role=query.agent_role) if query.agent_role else rows
-    return listed(request, "sessions", _matching(rows, query.q) if query.q else rows, query, shape)
+    return listed(request, "sessions", chosen(actor_of(request), query.q, query.agent_role, query.status), query, shape)
 
 
-def _matching(rows: QuerySet[Session], words: str) -> QuerySet[Session]:
-    """Whole words of the metadata, by PostgreSQL's text search."""
-    match = RawSQL("to_tsvector('simple', sessions.metadata) @@ plainto_tsquery('simple', %s)", [words], output_field=BooleanField())
-    return rows.filter(match)
-
-
-@router.get("/{session_id}")
+@router.get("/{session_id}", response=SessionOut, openapi_extra=says(404, _200=["ETag"]))
 def read_session(request: HttpRequest, session_id: str) -> HttpResponse:
     """One session, by its own id or by that of the task it carries."""
     return _read(request, session_id)
@@ -104,7 +124,7 @@ def _read(request: HttpRequest, session_id: str) -> HttpResponse:
     return one(session, shape(session))
 
 
-@router.put("/{session_id}")
+@router.put("/{session_id}", response=SessionOut, openapi_extra=says(403, 404, 409, 412, _200=["ETag"]))
 def change_session(request: HttpRequest, session_id: str, body: SessionChange) -> HttpResponse:
     """Move a session, merge into its metadata, give it its task."""
     if body.status and body.status not in SessionStatus.values:
@@ -116,7 +136,7 @@ def change_session(request: HttpRequest, session_id: str, body: SessionChange) -
     return _read(request, str(session.pk))
 
 
-@router.post("/{session_id}/heartbeat", response={204: None})
+@router.post("/{session_id}/heartbeat", response={204: None}, openapi_extra=says(403, 404, 409))
 def heartbeat(request: HttpRequest, session_id: str) -> HttpResponse:
     """A sign of life: keeps the session from expiring."""
     actions.heartbeat(actor=actor_of(request), session_id=path_id("session", session_id))

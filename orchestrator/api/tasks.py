@@ -1,29 +1,42 @@
 """The agents' door to tasks: shapes and endpoints."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from pydantic import ConfigDict, model_validator
+from typing_extensions import TypedDict
 
 from approvals.models import Approval
 from audit.action import allow_changing
-from audit.actor import actor_of, chart_role
+from audit.actor import Actor, actor_of, chart_role
 from audit.errors import Conflict, Invalid, NotFound
 from orchestrator.api import idempotency
+from orchestrator.api.approvals import ApprovalOut
 from orchestrator.api.approvals import shape as approval_shape
-from orchestrator.api.paging import Paging, etag, if_match, listed, one
-from orchestrator.api.wire import In, Long, Object, SessionId, Short, Word, one_of, path_id, written
+from orchestrator.api.openapi import says
+from orchestrator.api.paging import Page, Paging, etag, if_match, listed, one
+from orchestrator.api.wire import In, Long, Object, Role, SessionId, Short, Uuid, Word, WrittenTask, among, one_of, path_id, written
 from sessions import actions
 from sessions.models import Task, TaskStatus
 
 router = Router(tags=["tasks"])
+Status = Annotated[str, among(TaskStatus.values)]
+
+
+def _either_name(schema: dict[str, Any]) -> None:
+    """For the description: `type` will do for `task_type`."""
+    schema["properties"]["type"] = {**schema["properties"]["task_type"], "description": "The same as task_type"}
+    schema["anyOf"] = [{"required": ["task_type"]}, {"required": ["type"]}]
+    del schema["required"]
 
 
 class TaskIn(In):
     """The task itself; further members are figures and go into `data`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=_either_name)
 
     task_type: Short
     description: Long | None = None
@@ -53,29 +66,68 @@ class TaskIn(In):
 class RouteIn(In):
     """What hands a task to a role."""
 
-    target: Word
+    target: Role
     task: TaskIn
     context: Object | None = None
     session_id: SessionId | None = None
-    from_role: Word | None = None
+    from_role: Role | None = None
 
 
 class TaskChange(In):
     """What becomes of a task."""
 
-    status: Word
+    status: Annotated[Word, among(TaskStatus.values)]
     result: Object | None = None
 
 
 class TasksQuery(Paging):
     """Which tasks to list."""
 
-    target: Word | None = None
-    status: Word | None = None
+    target: Role | None = None
+    status: Annotated[Word, among(TaskStatus.values)] | None = None
     task_type: Short | None = None
 
 
-def shape(task: Task) -> dict[str, Any]:
+class TaskOut(TypedDict):
+    """A task, in lists and alone."""
+
+    task_id: WrittenTask
+    task_type: str
+    description: str
+    from_role: str
+    to_role: str
+    status: Status
+    data: dict[str, Any]
+    context: dict[str, Any]
+    result: dict[str, Any] | None
+    claimed_by: str | None
+    trace_id: Uuid
+    session_id: Uuid | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskWhole(TaskOut):
+    """A task with what was asked about it, oldest first."""
+
+    approvals: list[ApprovalOut]
+
+
+class TaskAccepted(TypedDict):
+    """What was fixed when it was accepted."""
+
+    task_id: WrittenTask
+    status: Annotated[str, among(["accepted"])]
+    trace_id: Uuid
+
+
+class TasksOut(Page):
+    """A page of tasks."""
+
+    tasks: list[TaskOut]
+
+
+def shape(task: Task) -> TaskOut:
     """The task as every reply shows it."""
     session = task.carrier
     return {
@@ -86,14 +138,14 @@ def shape(task: Task) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/route", response={202: None})
+@router.post("/route", response={202: TaskAccepted}, openapi_extra=says(403, 404, 409, _202=["ETag", "Location", "Idempotent-Replayed?"]))
 def route_task(request: HttpRequest, body: RouteIn) -> HttpResponse:
     """Hand a task to a role, in your session or in one opened for it."""
     actor = actor_of(request)
     figures = body.task.figures()
     chart_role("target", body.target)
     allow_changing(actor)
-    if not body.session_id or (body.from_role and not actor.is_admin):
+    if body.from_role and not (body.session_id and actor.is_admin):
         actions.sending_role(actor, body.from_role, None)
     return idempotency.answer(
         request,
@@ -111,29 +163,34 @@ def route_task(request: HttpRequest, body: RouteIn) -> HttpResponse:
         ),
         reply=lambda task: {"task_id": written("task", task.pk), "status": "accepted", "trace_id": str(task.trace_id)},
         where=lambda task: f"/api/tasks/task-{task.pk}",
+        role=lambda task: task.from_role,
     )
 
 
-@router.get("")
-def list_tasks(request: HttpRequest, query: Query[TasksQuery]) -> dict[str, Any]:
+@router.get("", response=TasksOut)
+def list_tasks(request: HttpRequest, query: Query[TasksQuery]) -> JsonResponse:
     """The tasks from or to your roles, newest first."""
     one_of("status", query.status, TaskStatus.values)
-    wanted = {"to_role": query.target, "status": query.status, "task_type": query.task_type}
-    rows = Task.objects.of_roles(actor_of(request)).filter(**{name: value for name, value in wanted.items() if value}).whole()
-    return listed(request, "tasks", rows, query, shape)
+    of_type = Task.objects.filter(task_type=query.task_type) if query.task_type else Task.objects.all()
+    return listed(request, "tasks", of_type.listed_for(actor_of(request), query.target, query.status), query, shape, ("session",))
 
 
-@router.get("/{task_id}")
+@router.get("/{task_id}", response=TaskWhole, openapi_extra=says(404, _200=["ETag"]))
 def read_task(request: HttpRequest, task_id: str) -> HttpResponse:
     """One task, with the approvals asked on it."""
-    task = Task.objects.readable_by(actor_of(request)).whole().filter(pk=path_id("task", task_id)).first()
-    if not task:
-        raise NotFound("There is no such task, or it is not yours to read.")
+    task = _read(actor_of(request), path_id("task", task_id))
     asked = Approval.objects.whole().filter(task=task).order_by("created_at", "id")
     return JsonResponse({**shape(task), "approvals": [approval_shape(approval) for approval in asked]}, headers={"ETag": etag(task)})
 
 
-@router.put("/{task_id}")
+def _read(actor: Actor, id: UUID) -> Task:
+    task = Task.objects.readable_by(actor).whole().filter(pk=id).first()
+    if not task:
+        raise NotFound("There is no such task, or it is not yours to read.")
+    return task
+
+
+@router.put("/{task_id}", response=TaskOut, openapi_extra=says(403, 404, 409, 412, _200=["ETag"]))
 def change_task(request: HttpRequest, task_id: str, body: TaskChange) -> HttpResponse:
     """Claim (active), complete or fail as its claimer, cancel as its sender."""
     one_of("status", body.status, TaskStatus.values)
@@ -145,6 +202,7 @@ def change_task(request: HttpRequest, task_id: str, body: TaskChange) -> HttpRes
     elif body.status == "cancelled":
         task = actions.cancel_task(actor=actor, task_id=id, expected=expected)
     elif body.status == "pending":
+        _read(actor, id)
         raise Conflict("A task does not go back to pending.", "move-not-allowed", allowed=["active", "completed", "failed", "cancelled"])
     else:
         task = actions.end_task(actor=actor, task_id=id, status=body.status, result=body.result, expected=expected)

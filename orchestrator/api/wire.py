@@ -3,17 +3,19 @@
 import json
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest
 from ninja.parser import Parser
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
 
 from audit.errors import DomainError, Invalid, NotFound
 
 DEEPEST = 64  # levels of nesting; deeper data is nobody's request
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ANY_CASE = UUID_TEXT.pattern.replace("a-f", "a-fA-F").replace("?:", "")
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 
 
@@ -107,12 +109,12 @@ def _id(kind: str) -> BeforeValidator:
     def read(value: object) -> object:
         return read_id(kind, value) if isinstance(value, str) else value
 
-    return BeforeValidator(read, json_schema_input_type=str)
+    return BeforeValidator(read, json_schema_input_type=Annotated[str, Field(pattern=f"^({kind}-)?{ANY_CASE}$")])
 
 
-def written(kind: str, id: UUID | None) -> str | None:
+def written(kind: str, id: UUID) -> str:
     """An id as replies write it: clients look for the prefix."""
-    return f"{kind}-{id}" if id else None
+    return f"{kind}-{id}"
 
 
 # --- fields --------------------------------------------------------------------------------------------
@@ -131,7 +133,21 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, mi
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 Long = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000)]
 Find = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_clean)]
+FindShort = Annotated[Find, Field(max_length=50)]
 Object = Annotated[dict[str, Any], Field(json_schema_extra={"type": "object"})]
+
+
+def among(words: list[Any]) -> FieldInfo:
+    """For the description: the words that a text is one of. What comes in is folded first, then `one_of` refuses the rest."""
+    return cast(FieldInfo, Field(json_schema_extra={"enum": words}))
+
+
+Role = Annotated[Word, Field(json_schema_extra={"pattern": "^[A-Za-z][A-Za-z0-9_-]{0,49}$"})]
+
+# What replies hold is described only; endpoints answer ready responses, so nothing of it is checked at run time.
+Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+WrittenTask = Annotated[str, Field(json_schema_extra={"pattern": f"^task-{UUID_TEXT.pattern}$"})]
+WrittenApproval = Annotated[str, Field(json_schema_extra={"pattern": f"^approval-{UUID_TEXT.pattern}$"})]
 
 
 class In(BaseModel):
