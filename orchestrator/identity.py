@@ -18,6 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from audit.actor import ROLE, Actor, Kind
@@ -227,6 +228,7 @@ class SignIn(LoginView):
         return _over_limit(request, SIGN_INS, who) or super().post(request, *args, **kwargs)
 
 
+@require_safe
 @login_not_required
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
     """One door for all: Django admin's own form would be a second place to guess passwords at."""
