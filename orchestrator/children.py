@@ -33,8 +33,8 @@ class Backoff:
 class Child:
     """A Python process in a session of its own: it hears no Ctrl-C, and on Linux it ends when we do, however we end."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.arguments = arguments
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.arguments, self.environment = arguments, environment
         self.process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.again = Backoff(first=1, most=30)
@@ -45,6 +45,7 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own arguments
             [sys.executable, *self.arguments],
             cwd=settings.BASE_DIR,
+            env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_end_with_parent,

@@ -10,7 +10,10 @@ bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{sett
 worker_class = "gthread"
 workers = min(os.cpu_count() or 1, 8)
 threads = 16  # a slow client, or one that waits for a decision, holds a thread
+keepalive = 60  # seconds; a client that sends just when its idle connection is closed cannot know what became of the request
 graceful_timeout = 10  # seconds for requests under way when it stops or reloads
+limit_request_line = 8190  # the most it takes; the longest query that the API knows, percent-encoded, is shorter
+limit_request_field_size = 16 * 1024  # an Idempotency-Key or token far too long gets the API's own answer
 loglevel = "warning"
 control_socket_disable = True  # nothing listens but the site
 

@@ -16,7 +16,7 @@ from orchestrator import __version__
 from orchestrator.api.problems import is_api, problem
 
 log = logging.getLogger(__name__)
-AWAY = "The database cannot be reached right now; try again in a few seconds. Nothing was changed."
+AWAY = "The database cannot be reached right now; try again in a few seconds."
 
 
 class OutageMiddleware:

@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 from django.db import connection, transaction
 
+#: An id that is well-formed and nobody's.
+NOBODYS = "01890a5d-ac96-774b-bcce-b302099a8057"
 TABLES = {"session": "sessions", "task": "tasks", "approval": "approvals"}
 
 

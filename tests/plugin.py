@@ -7,6 +7,7 @@ import pytest
 
 # TEST_HOME: several runs side by side, each with engines of its own.
 HOME = Path(os.environ.get("TEST_HOME") or Path(__file__).resolve().parent.parent / "var" / "test")
+HOME /= os.environ.get("PYTEST_XDIST_WORKER", "")  # the same for the parts of one run
 os.environ["ORCHESTRATOR_HOME"] = str(HOME)
 # The tests are one caller in a great hurry; tests/test_limits.py sets its own.
 os.environ["RATE_LIMIT"] = os.environ["SIGN_IN_LIMIT"] = "1000000000"
@@ -17,7 +18,9 @@ engines: list[embedded.Engines] = []
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start what the environment does not give."""
+    """Start what the environment does not give; the process that only hands tests out needs nothing."""
+    if session.config.getoption("numprocesses", 0):
+        return
     wanted = {"postgres": not os.environ.get("DATABASE_URL"), "redis": not os.environ.get("REDIS_URL")}
     if any(wanted.values()):
         engines.append(embedded.start(HOME, **wanted))

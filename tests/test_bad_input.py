@@ -21,7 +21,7 @@ from orchestrator.identity import own_token
 from sessions import actions
 from sessions.models import Session
 from tests.conftest import Door, agent
-from tests.evidence import count
+from tests.evidence import NOBODYS, count
 
 MIB = 1024 * 1024
 LISTS = ["/sessions", "/tasks", "/approvals", "/audit"]
@@ -281,7 +281,7 @@ VALUES = [
     "0001-01-01T00:00:00+14:00", "0001-01-01", "9999-12-31T23:59:59.999999-14:00", "10000-01-01", "2026-02-30", "2026-01-01T25:00:00",
     "2026-01-01T00:00:00+99:99", "-1", "-62135596801", "253402300800", "1e30", "1e400", "P1D", "now", "yesterday", "' OR 1=1 --",
     "a & | ! :* <->",
-    "\\", "(((", "x" * 5000, "[]", "{}", "null", "session-", str(uuid4()), f"task-{uuid4()}", "zz:zz:zz", ".eJw:1:1", "é", "İ",
+    "\\", "(((", "x" * 5000, "[]", "{}", "null", "session-", NOBODYS, f"task-{NOBODYS}", "zz:zz:zz", ".eJw:1:1", "é", "İ",
 ]  # fmt: skip
 
 
@@ -327,7 +327,7 @@ IDS = [
     "-",
     "session-",
     "task-",
-    str(uuid4()) + "%0a",
+    NOBODYS + "%0a",
 ]
 
 

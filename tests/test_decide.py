@@ -1,13 +1,12 @@
 """Deciding, by the request's id and by `POST /api/approvals`: one winner, four eyes, nothing twice."""
 
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.conftest import Door, Open
-from tests.evidence import fields, incomplete, lapse_approval, lapse_session, last_event, refused, sql, told
+from tests.evidence import NOBODYS, fields, incomplete, lapse_approval, lapse_session, last_event, refused, sql, told
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_other_members_and_too_many_words_are_422(maria_door: Door, approval: st
     assert decide(maria_door, approval, comments="ä" * 10_000).status_code == 200
 
 
-@pytest.mark.parametrize("id", ["x", str(uuid4()), f"approval-{uuid4()}", f"task-{uuid4()}"])
+@pytest.mark.parametrize("id", ["x", NOBODYS, f"approval-{NOBODYS}", f"task-{NOBODYS}"])
 def test_what_does_not_exist_is_404(maria_door: Door, id: str) -> None:
     refused(decide(maria_door, id), 404, "not-found")
 

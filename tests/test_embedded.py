@@ -249,6 +249,6 @@ def test_no_other_account_gets_in_even_if_the_folders_stood_open(home: Path) -> 
 
     with embedded.start(home, redis=False):
         (embedded.socket_dir(home) / ".s.PGSQL.5432").chmod(0o777)
-        for folder in (home / "engines", home, *home.parents[:3]):
+        for folder in (home / "engines", home, *home.parents[:4]):
             folder.chmod(folder.stat().st_mode | 0o011)
         as_nobody(refused)

@@ -26,7 +26,7 @@ from audit.action import Key
 from orchestrator.identity import _own_key, own_token
 from sessions import actions
 from tests.conftest import Door, Open, agent, free_port, test_database_url, wait_for
-from tests.evidence import bare, count, incomplete, refused, rewrite, told
+from tests.evidence import NOBODYS, bare, count, incomplete, refused, rewrite, told
 
 #: Each keyed route with a body that makes something (the task it asks about is made by the test), and its table.
 ROUTES: dict[str, tuple[dict[str, Any], str]] = {
@@ -192,7 +192,7 @@ def test_a_malformed_key_is_400_whatever_it_came_with(store: None, route: str) -
     assert rows_and_events() == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("key", ["a", "x" * 128, "A-Z_0.9:z", str(uuid4())])
+@pytest.mark.parametrize("key", ["a", "x" * 128, "A-Z_0.9:z", NOBODYS])
 def test_a_key_is_the_same_bare_and_quoted(finance_door: Door, key: str) -> None:
     first = send(finance_door, "/sessions", {"agent_role": "finance"}, f'"{key}"')
     assert first.status_code == 201

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.conftest import Door, Open
-from tests.evidence import count, fields, incomplete, lapse_session, last_event, refused, sql, told
+from tests.evidence import NOBODYS, count, fields, incomplete, lapse_session, last_event, refused, sql, told
 
 SHAPE = ["session_id", "agent_role", "state", "task_id", "metadata", "trace_id", "created_at", "updated_at"]
 STATES = ["pending", "active", "completed", "failed", "expired"]
@@ -58,9 +58,7 @@ def test_an_id_is_taken_with_or_without_prefix_in_any_case(finance_door: Door, w
         assert finance_door.get(f"/sessions/{text}").json()["session_id"] == id
 
 
-@pytest.mark.parametrize(
-    "id", ["x", "task", str(uuid4())[:-1], f"approval-{uuid4()}", str(uuid4()).replace("-", ""), "{" + str(uuid4()) + "}"]
-)
+@pytest.mark.parametrize("id", ["x", "task", NOBODYS[:-1], f"approval-{NOBODYS}", NOBODYS.replace("-", ""), "{" + NOBODYS + "}"])
 def test_a_malformed_id_or_another_kinds_is_404_in_a_path(finance_door: Door, id: str) -> None:
     refused(finance_door.get(f"/sessions/{id}"), 404, "not-found")
 

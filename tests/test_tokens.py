@@ -30,7 +30,7 @@ from audit.actor import Actor, Kind
 from orchestrator import identity
 from orchestrator.identity import BadToken, actor_from_token
 from tests.conftest import Door
-from tests.evidence import refused
+from tests.evidence import NOBODYS, refused
 
 PROJECT = Path(__file__).resolve().parent.parent
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -227,7 +227,7 @@ def get(server: str, path: str, authorization: str | None) -> httpx.Response:
     return httpx.get(f"{server}/api{path}", headers={"Authorization": authorization} if authorization is not None else {}, verify=False)
 
 
-@pytest.mark.parametrize("path", ["/sessions", "/tasks", "/approvals", "/audit", "/me", f"/tasks/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/sessions", "/tasks", "/approvals", "/audit", "/me", f"/tasks/{NOBODYS}"])
 def test_without_a_good_token_every_route_is_401_and_says_how(store: None, server: str, path: str) -> None:
     for said, error in ((None, "invalid_request"), ("Basic eDp5", "invalid_request"), ("Bearer x", "invalid_token")):
         answer = get(server, path, said)
