@@ -316,3 +316,10 @@ def test_playing_needs_tokens_of_our_own(company: None, settings: Settings) -> N
 def test_a_speed_that_means_nothing_is_refused(company: None, speed: str) -> None:
     with pytest.raises(CommandError, match="--speed"):
         demo("--live", "--speed", speed)
+
+
+@pytest.mark.enable_socket
+def test_playing_against_an_instance_with_other_keys_says_so(company: None, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.demo.caller.own_token", lambda *_: "not.its.own")
+    with pytest.raises(NoServer, match="another instance"):
+        Play(server, stop=Event(), say=print).run(1)

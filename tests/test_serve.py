@@ -241,7 +241,7 @@ def test_reset_deletes_the_embedded_data_only_and_never_under_a_running_serve(pr
     refused = run(project, "reset", "--yes")
     assert refused.returncode == 1 and "are in use: press Ctrl-C" in refused.stderr
     one.end()
-    assert "Nothing was deleted." in run(project, "reset").stderr
+    assert "Nothing was deleted" in run(project, "reset").stderr
     assert "DATABASE_URL is set" in run(project, "reset", "--yes", DATABASE_URL="postgres://example.org/x").stderr
     assert (project / "var/engines").exists()
     assert run(project, "reset", "--yes").returncode == 0

@@ -29,13 +29,17 @@ class Caller:
         self.tokens: dict[str, tuple[str, float]] = {}
 
     def check(self) -> None:
-        """Raise NoServer unless the API answers."""
+        """Raise NoServer unless our own API answers: another one there would refuse our tokens for ever."""
+        bearer = {"Authorization": f"Bearer {own_token('demo-watcher', ['auditor', 'agent'], 60)}"}
         try:
-            answered = self.http.get("/status").status_code == 200
+            status = self.http.get("/me", headers=bearer).status_code
         except httpx.TransportError:
-            answered = False
-        if not answered:
-            raise NoServer(f"No server answers at {self.address}: start it with `make run`, then play the demo beside it.")
+            status = 0
+        hint = "start it with `make run`, then play the demo beside it, with the same PORT."
+        if status == 401:
+            raise NoServer(f"What answers at {self.address} is another instance, with other keys: {hint}")
+        if status in (0, 404):
+            raise NoServer(f"No server answers at {self.address}: {hint}")
 
     def get(self, who: Actor, path: str, **params: Any) -> dict[str, Any]:
         """What stands there; empty if it is refused."""

@@ -24,17 +24,17 @@ class Command(BaseCommand):
         if not settings.EMBEDDED_DATABASE:
             raise CommandError("DATABASE_URL is set: reset deletes the embedded data only.")
         if not (yes or self.agreed()):
-            raise CommandError("Nothing was deleted.")
+            return self.stdout.write("Nothing was deleted.")
         try:
             embedded.erase(settings.ORCHESTRATOR_HOME)
         except embedded.EngineError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write("The embedded data are deleted; the next start begins afresh.")
+        return self.stdout.write("The embedded data are deleted; the next start begins afresh.")
 
     def agreed(self) -> bool:
-        """Whether a person says yes; no terminal means no."""
+        """Whether a person says yes."""
         question = f"Delete all data under {settings.ORCHESTRATOR_HOME / 'engines'}? [y/N] "
         try:
             return input(question).strip().lower() in {"y", "yes"}
         except EOFError:
-            return False
+            raise CommandError("Nothing was deleted: nobody is there to ask. --yes does it all the same.") from None

@@ -18,9 +18,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Who, as what, for how long."""
-        parser.add_argument("name")
-        parser.add_argument("--role", action="append", default=[], dest="roles", metavar="ROLE")
-        parser.add_argument("--ttl", type=int, default=settings.TOKEN_MAX_AGE, metavar="SECONDS")
+        parser.add_argument(
+            "name", metavar="NAME", help="who: an agent's or a person's name; a local account of that name is the same person"
+        )
+        parser.add_argument("--role", action="append", default=[], dest="roles", metavar="ROLE", help="a role held; give it again for more")
+        parser.add_argument(
+            "--ttl", type=int, default=settings.TOKEN_MAX_AGE, metavar="SECONDS", help="how long it counts (default: %(default)s)"
+        )
 
     def handle(self, *args: Any, name: str, roles: list[str], ttl: int, **options: Any) -> None:
         """Print the token and nothing else."""
