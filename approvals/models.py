@@ -132,9 +132,11 @@ class Approval(Audited):
             models.Index(fields=["approver_role", "expires_at", "id"], name="approvals_inbox", condition=Q(status="pending")),
             models.Index(fields=["expires_at", "id"], name="approvals_due", condition=Q(status="pending")),
             models.Index(fields=["approver_role", "-created_at", "-id"], name="approvals_asked_of"),
-            models.Index(fields=["from_role", "-created_at", "-id"], name="approvals_asked_by"),
+            models.Index(fields=["from_role", "-created_at", "-id"], name="approvals_asked_by", include=["approver_role"]),
             models.Index(fields=["approver_role", "status", "-created_at", "-id"], name="approvals_of_role", include=["expires_at"]),
-            models.Index(fields=["from_role", "status", "-created_at", "-id"], name="approvals_from_role", include=["expires_at"]),
+            models.Index(
+                fields=["from_role", "status", "-created_at", "-id"], name="approvals_from_role", include=["expires_at", "approver_role"]
+            ),
             models.Index(fields=["from_role", "expires_at", "id"], name="approvals_asked", condition=Q(status="pending")),
             models.Index(fields=["-decision_at", "-id"], name="approvals_decided", condition=~Q(status="pending")),
         ]

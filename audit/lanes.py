@@ -18,20 +18,20 @@ Row = TypeVar("Row", bound=Model)
 
 def newest(of: Sequence[QuerySet[Row]], most: int, by: str = "created_at") -> QuerySet[Row]:
     """The newest `most` rows of all lanes, newest first by (`by`, id); no further conditions can be put on them."""
-    order = (f"-{by}", "-id")
-    first, *others = ((lane if lane.query.order_by else lane.order_by(*order))[:most] for lane in _held(of))
-    return first.union(*others, all=True).order_by(*order)[:most] if others else first
+    first, *others = _walks(of, most, by)
+    return first.union(*others, all=True).order_by(f"-{by}", "-id")[:most] if others else first
 
 
 def counted(of: Sequence[QuerySet[Any]], most: int) -> int:
-    """How many rows the lanes hold together; counting stops at `most`."""
-    first, *others = (lane.order_by().values("pk") for lane in _held(of))
+    """How many rows the lanes hold together; counting stops at `most`, and walks as `newest` does."""
+    first, *others = (lane.values("pk") for lane in _walks(of, most))
     return (first.union(*others, all=True) if others else first)[:most].count()
 
 
-def _held(of: Sequence[Rows]) -> list[Rows]:
-    """Without the lanes that can hold nothing, unless there are no others."""
-    return [lane for lane in of if not lane.query.is_empty()] or [of[0]]
+def _walks(of: Sequence[Rows], most: int, by: str = "created_at") -> list[Rows]:
+    """The newest of each lane that can hold anything (or of the only one)."""
+    held = [lane for lane in of if not lane.query.is_empty()] or [of[0]]
+    return [(lane if lane.query.order_by else lane.order_by(f"-{by}", "-id"))[:most] for lane in held]
 
 
 def few(rows: Rows, by: str = "created_at") -> Rows:

@@ -134,8 +134,8 @@ class Task(Audited):
             models.Index(fields=["-created_at", "-id"], name="tasks_created_at"),
             models.Index(fields=["to_role", "status", "-created_at", "-id"], name="tasks_inbox"),
             models.Index(fields=["to_role", "-created_at", "-id"], name="tasks_to_role"),
-            models.Index(fields=["from_role", "-created_at", "-id"], name="tasks_from_role"),
-            models.Index(fields=["from_role", "status", "-created_at", "-id"], name="tasks_sent"),
+            models.Index(fields=["from_role", "-created_at", "-id"], name="tasks_from_role", include=["to_role"]),
+            models.Index(fields=["from_role", "status", "-created_at", "-id"], name="tasks_sent", include=["to_role"]),
             models.Index(fields=["status", "-created_at", "-id"], name="tasks_by_status"),
             models.Index(fields=["task_type", "-created_at", "-id"], name="tasks_by_type"),
         ]

@@ -10,7 +10,7 @@ from audit.actor import Actor
 from sessions.models import Session, SessionQuerySet
 from sessions.words import TITLED
 
-FOUND = 1_000  # of each kind of match
+FOUND = LATEST = 500  # of the text index's matches; among how many of the caller's latest every match is found
 PREFIX = re.compile(r"(?:session-)?([0-9a-f]{8}[0-9a-f-]{0,28})", re.IGNORECASE)
 
 
@@ -36,12 +36,12 @@ def chosen(actor: Actor, text: str | None = None, role: str | None = None, statu
 def _matches(actor: Actor, text: str) -> list[UUID]:
     """Ids of what `text` finds.
 
-    Of a word that thousands of sessions hold: 1,000 of them, and all among the caller's latest 1,000. Every search takes about
+    Of a word that many sessions hold: 500 of them, and all among the caller's latest 500. Every search takes about
     the same, short time.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         # The text index alone, and of a common word no more than it takes: how often a word occurs is a guess for the planner.
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL gin_fuzzy_search_limit = 5000")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL gin_fuzzy_search_limit = 2000")
         noted = Session.objects.filter(Noted(F("metadata"), Value(text)))
         latest = Session.objects.filter(pk__in=_latest(actor))
         found = [_by_id(text), noted[:FOUND], latest.filter(Noted(F("metadata"), Value(text))), latest.filter(_called(text))]
@@ -58,9 +58,9 @@ def _by_id(text: str) -> SessionQuerySet:
 
 def _latest(actor: Actor) -> SessionQuerySet:
     """Ids of the caller's latest; a later id is a later session (RFC 9562, version 7)."""
-    lanes = (lane.order_by("-created_at", "-id")[:FOUND].values("pk") for lane in Session.objects.listed_for(actor))
+    lanes = (lane.order_by("-created_at", "-id")[:LATEST].values("pk") for lane in Session.objects.listed_for(actor))
     first, *others = lanes
-    return (first.union(*others, all=True).order_by("-pk") if others else first)[:FOUND]  # type: ignore[return-value]
+    return (first.union(*others, all=True).order_by("-pk") if others else first)[:LATEST]  # type: ignore[return-value]
 
 
 def _called(text: str) -> Q:

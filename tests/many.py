@@ -1,6 +1,6 @@
 """A great many rows, made by the database itself: what the product holds after years, for tests of plans and of scale."""
 
-from django.db import connection
+from django.db import connection, transaction
 
 ROLES = ("finance", "engineering", "support", "sales", "marketing", "legal", "hr", "it")
 #: A UUIDv7 of a moment and a number, different for each `kind`.
@@ -52,9 +52,10 @@ def fill(rows: int) -> None:
     The triggers that want an event for each version are off: these rows are to be found and counted, not to be believed.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        for statement in (TASKS, SESSIONS, APPROVALS, EVENTS):
-            cursor.execute(statement.format(**_of("n", rows)))
-        cursor.execute("SET session_replication_role = origin")
+        cursor.execute("SET session_replication_role = replica; SET statement_timeout = 0")
+        with transaction.atomic():  # at one moment: the ids hold it
+            for statement in (TASKS, SESSIONS, APPROVALS, EVENTS):
+                cursor.execute(statement.format(**_of("n", rows)))
         for table in ("tasks", "sessions", "approvals", "audit_events"):
             cursor.execute(f"VACUUM ANALYZE {table}")
+        cursor.execute("SET session_replication_role = origin; RESET statement_timeout")
