@@ -83,6 +83,12 @@ def _asking_role(actor: Actor, task: Task) -> str:
     raise NotAllowed("Only who sent the task, its role, or who claimed it may ask for approval.")
 
 
+def asked_in(approval: Approval) -> str:
+    """The role in which it was asked: who claimed the task asked in its target's."""
+    task = approval.task
+    return task.to_role if approval.requested_by == task.claimed_by else task.from_role
+
+
 def _found(actor: Actor, there: Approval, key: Key | None) -> Made[Approval]:
     """An open request that was there already: the same call's (a duplicate that had to wait), or another's."""
     if key and there.requested_by == actor.principal and there.idempotency_key == key.value:
@@ -169,12 +175,16 @@ def already_decided(approval: Approval) -> Conflict:
 
 
 def decide_for_task(
-    *, actor: Actor, task_id: UUID, verdict: str, note: str = "", approver_role: str | None = None
-) -> tuple[Approval, bool]:
+    *, actor: Actor, task_id: UUID, verdict: str, note: str = "", approver_role: str | None = None, expected: Versions = None,
+    key: Key | None = None,
+) -> tuple[Approval, bool]:  # fmt: skip
     """Decide the one open request of a task that the caller may decide (existing clients know no approval id).
 
-    Says too whether it was decided now; False when the caller had given that verdict before.
+    Says too whether it was decided now; False when the caller had given that verdict before. Deciding needs no key: one that
+    asked for approval before raises KeyReused.
     """
+    if key:
+        held(Approval, "requested_by", actor, key)
     if approver_role:
         org_role("approver_role", approver_role)
     task = Task.objects.readable_by(actor).filter(pk=task_id).first()
@@ -187,7 +197,7 @@ def decide_for_task(
         ids = [f"approval-{approval.pk}" for approval in mine]
         raise Conflict("Several requests are open; decide one of them by its id.", "several-open", approval_ids=ids)
     if open_ones:
-        return decide(actor=actor, approval_id=(mine or open_ones)[0].pk, verdict=verdict, note=note), True
+        return decide(actor=actor, approval_id=(mine or open_ones)[0].pk, verdict=verdict, note=note, expected=expected), True
     if not actor.is_person:
         raise NotAllowed(ONLY_PEOPLE)
     return _decided_before(actor, verdict, asked), False

@@ -18,6 +18,7 @@ from audit.models import Audited
 
 #: Where each state may go (contract, "Session moves").
 MOVES = {"pending": ["active", "expired"], "active": ["completed", "failed", "expired"], "completed": [], "failed": [], "expired": []}
+TASK_MOVES = {"pending": ["active", "cancelled"], "active": ["completed", "failed", "cancelled"]}
 OPEN = ("pending", "active")
 NOTIFICATION = "notification"
 

@@ -1,15 +1,19 @@
 """Finding sessions: by role, by the beginning of an id, by words of the metadata or of the task's title."""
 
 import re
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import BooleanField, F, Func, Q, Value
+from django.db.models import BooleanField, Case, F, Func, IntegerField, Q, Value, When
+from django.db.models.lookups import GreaterThan
 
 from audit.actor import Actor
 from sessions.models import Session, SessionQuerySet
 from sessions.words import TITLED
 
+HEAVY = 4_000  # bytes
 FOUND = LATEST = 500  # of the text index's matches; among how many of the caller's latest every match is found
 PREFIX = re.compile(r"(?:session-)?([0-9a-f]{8}[0-9a-f-]{0,28})", re.IGNORECASE)
 
@@ -20,6 +24,13 @@ class Noted(Func):
     template = "to_tsvector('simple', %(expressions)s)"
     arg_joiner = ") @@ plainto_tsquery('simple', "
     output_field = BooleanField()
+
+
+class Weight(Func):
+    """How many bytes a value takes where it is kept: known without reading it."""
+
+    function = "pg_column_size"
+    output_field = IntegerField()
 
 
 def chosen(actor: Actor, text: str | None = None, role: str | None = None, status: str | None = None) -> list[SessionQuerySet]:
@@ -44,7 +55,8 @@ def _matches(actor: Actor, text: str) -> list[UUID]:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL gin_fuzzy_search_limit = 2000")
         noted = Session.objects.filter(Noted(F("metadata"), Value(text)))
         latest = Session.objects.filter(pk__in=_latest(actor))
-        found = [_by_id(text), noted[:FOUND], latest.filter(Noted(F("metadata"), Value(text))), latest.filter(_called(text))]
+        light = _if_light("metadata", Noted(F("metadata"), Value(text)))
+        found = [_by_id(text), noted[:FOUND], latest.filter(light), latest.filter(_called(text))]
         first, *others = (matches.values("pk") for matches in found)
         return list(first.union(*others).values_list("pk", flat=True))
 
@@ -65,7 +77,11 @@ def _latest(actor: Actor) -> SessionQuerySet:
 
 def _called(text: str) -> Q:
     """The task's title holds it."""
+    titles = [Q(**{f"task__data__{name}__icontains": text}) for name in TITLED]
     called = Q(task__description__icontains=text) | Q(task__task_type__icontains=text)
-    for name in TITLED:
-        called |= Q(**{f"task__data__{name}__icontains": text})
-    return called
+    return called | Q(_if_light("task__data", reduce(or_, titles)))
+
+
+def _if_light(field: str, condition: Q | Noted) -> Case:
+    """The condition for a value that is read quickly; 500 times a megabyte takes longer than anybody waits."""
+    return Case(When(GreaterThan(Weight(F(field)), HEAVY), then=Value(False)), When(condition, then=Value(True)), default=Value(False))

@@ -21,7 +21,7 @@ from orchestrator.identity import own_token
 from sessions import actions
 from sessions.models import Session
 from tests.conftest import Door, agent
-from tests.evidence import NOBODYS, count
+from tests.evidence import NOBODYS, count, refused
 
 MIB = 1024 * 1024
 LISTS = ["/sessions", "/tasks", "/approvals", "/audit"]
@@ -488,3 +488,59 @@ def test_a_login_cookie_opens_no_door_of_the_api(store: None) -> None:
 def test_a_host_that_is_not_ours_is_refused(desk: Desk) -> None:
     assert desk.call("GET", "/nothing", headers={"Host": "evil.example"}).status_code in (400, 404)
     assert desk.call("GET", "/sessions", headers={"Host": "evil.example"}).status_code == 400
+
+
+def cut(server: str, path: str, bearer: str, body: bytes, announced: int) -> bytes:
+    """What is answered to a body that ends before its announced length."""
+    head = (
+        f"POST /api{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\n"
+    )
+    host, port = server.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        wire.sendall(head.encode() + f"Content-Length: {announced}\r\n\r\n".encode() + body)
+        wire.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: wire.recv(65536), b""))
+
+
+def test_a_body_that_ends_too_early_changes_nothing(finance_door: Door, server: str) -> None:
+    bearer = finance_door.headers["Authorization"]
+    answer = cut(server, "/sessions", bearer, b'{"agent_role":"finance"}', 100)
+    assert answer.startswith(b"HTTP/1.1 400") and b"ended before" in answer
+    assert count("sessions") == 0
+    assert cut(server, "/sessions", bearer, b'{"agent_role":"finance"}', 24).startswith(b"HTTP/1.1 201")
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "zlib", "utf-7", "undefined", "idna", "utf-16", "nonsense"])
+@pytest.mark.parametrize("path", ["/api/me?x=1", "/health?x=1", "/sign-in/?next=%2B2AA-", "/static/nothing?x=%2BAAA-"])
+def test_no_charset_changes_how_an_address_is_read(finance_door: Door, server: str, charset: str, path: str) -> None:
+    answer = httpx.get(server + path, headers={"Content-Type": f"text/plain; charset={charset}"})
+    assert answer.status_code < 500 and "X-Trace-Id" in answer.headers
+    listed = finance_door.get("/sessions?agent_role=%2BAAA-", headers={"Content-Type": f"application/json; charset={charset}"})
+    assert (listed.status_code, listed.json()["sessions"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path"),
+    [("Cookie", 'sessionid="\\000aaaaaaaa"', "/"), ("SCRIPT_NAME", "/foo", "/api/me"), ("SCRIPT_NAME", "/api", "/")],
+)
+def test_odd_headers_break_nothing(store: None, server: str, name: str, value: str, path: str) -> None:
+    answer = httpx.get(server + path, headers={name: value})
+    assert answer.status_code in (302, 400, 401)
+
+
+def test_a_too_large_body_leaves_the_connection_in_order(finance_door: Door) -> None:
+    said = {"Content-Type": "application/json"}
+    for _ in range(5):
+        assert finance_door.post("/sessions", content=b"x" * 3 * MIB, headers=said).status_code == 413
+        assert finance_door.get("/me").status_code == 200
+
+
+def test_a_heartbeat_takes_no_body(finance_door: Door) -> None:
+    session = finance_door.post("/sessions", json={"agent_role": "finance"}).json()["session_id"]
+    refused(finance_door.post(f"/sessions/{session}/heartbeat", json={"x": 1}), 422)
+    assert finance_door.post(f"/sessions/{session}/heartbeat").status_code == 204
+
+
+def test_only_ascii_letters_fold(finance_door: Door) -> None:
+    refused(finance_door.route(target="ban\u212a"), 422)
+    assert finance_door.route(target=" BANK ").status_code == 202

@@ -192,3 +192,23 @@ def test_open_requests_of_which_none_is_the_callers_are_403(felix_door: Door, ta
 def test_a_verdict_names_no_role_without_a_place_on_the_org_chart(maria_door: Door, task: str, approval: str) -> None:
     assert fields(refused(give(maria_door, task, approver_role="admin"), 422)) == ["approver_role"]
     assert give(maria_door, task, approver_role="manager").status_code == 202
+
+
+@pytest.mark.parametrize("tag", ['"99"', '"01"', '"1-expired"', "nonsense"])
+def test_existing_clients_decisions_honour_if_match_too(finance_door: Door, maria_door: Door, tag: str) -> None:
+    task = finance_door.route().json()["task_id"]
+    finance_door.ask(task)
+    said = {"task_id": task, "decision": "approved"}
+    refused(maria_door.post("/approvals", json=said, headers={"If-Match": tag}), 412)
+    assert maria_door.post("/approvals", json=said, headers={"If-Match": '"1"'}).status_code == 202
+
+
+def test_a_key_that_asked_decides_nothing(finance_door: Door, maria_door: Door, door: Open) -> None:
+    task = finance_door.route().json()["task_id"]
+    finance_door.ask(task)
+    chief = door("chief", "manager", "legal")
+    own = chief.route(from_role="legal", target="finance").json()["task_id"]
+    key = {"Idempotency-Key": "asked"}
+    assert chief.post("/approvals", json={"task_id": own, "approver_role": "finance"}, headers=key).status_code == 202
+    refused(chief.post("/approvals", json={"task_id": task, "decision": "approved"}, headers=key), 422, "idempotency-key-reused")
+    assert chief.post("/approvals", json={"task_id": task, "decision": "approved"}).status_code == 202

@@ -424,3 +424,12 @@ def test_a_replay_is_found_on_the_server_without_redis_and_back(finance_door: Do
         assert same(first, finance_door.route(key="k"))
         second = finance_door.route(key="k2")
         assert same(second, door.route(key="k2"))
+
+
+def test_no_reply_about_a_request_is_replayed_without_the_role(door: Open) -> None:
+    before, after = door("rolex", "finance"), door("rolex", "legal")
+    task = before.route().json()["task_id"]
+    body = {"task_id": task, "approver_role": "manager"}
+    assert send(before, "/approvals", body, "k").status_code == 202
+    refused(send(after, "/approvals", body, "k"), 403)
+    assert send(before, "/approvals", body, "k").headers["Idempotent-Replayed"] == "true"

@@ -1,5 +1,6 @@
 """`/api/sessions`: opening, reading, moving, merging, adopting a task, lists and cursors."""
 
+import time
 from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
@@ -433,3 +434,14 @@ def test_many_small_changes_do_not_grow_the_metadata_without_end(finance_door: D
     answer = finance_door.put(f"/sessions/{session}", json={"metadata": {"b": "x" * 600_000}})
     assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "metadata"
     assert finance_door.put(f"/sessions/{session}", json={"metadata": {"a": None, "b": "x" * 600_000}}).status_code == 200
+
+
+def test_heavy_texts_of_others_do_not_slow_a_search(felix_door: Door, ada_door: Door, door: Open) -> None:
+    hogs = door("hog", "hogs", "agent")
+    for _ in range(40):
+        assert hogs.route(task={"type": "hog", "title": "z " * 500_000}).status_code == 202
+        assert hogs.post("/sessions", json={"agent_role": "hogs", "metadata": {"a": "b " * 200_000}}).status_code == 201
+    for reader in (felix_door, ada_door, hogs):
+        began = time.monotonic()
+        assert reader.get("/sessions", params={"q": "zzzzq"}).json()["sessions"] == []
+        assert time.monotonic() - began < 0.5

@@ -194,6 +194,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "string_too_long": lambda ctx: f"may hold {ctx['max_length']} characters",
     "string_type": lambda ctx: "must be text",
     "dict_type": lambda ctx: "must be a JSON object",
+    "model_type": lambda ctx: "must be a JSON object",
     "model_attributes_type": lambda ctx: "must be a JSON object",
     "value_error": lambda ctx: str(ctx["error"]),
     "uuid_type": lambda ctx: "must be an id, as text",

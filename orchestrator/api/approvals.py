@@ -107,13 +107,13 @@ def shape(approval: Approval) -> ApprovalOut:
 KEYED = ["ETag", "Location?", "Idempotent-Replayed?"]
 
 
-@router.post("", response={202: Asked, 200: Asked}, openapi_extra=says(403, 404, 409, _202=KEYED, _200=["ETag", "Location?"]))
+@router.post("", response={202: Asked, 200: Asked}, openapi_extra=says(403, 404, 409, 412, _202=KEYED, _200=["ETag", "Location?"]))
 def ask(request: HttpRequest, body: ApprovalIn) -> HttpResponse:
     """Ask a role for approval of a task, or decide the open request of that task."""
     actor = actor_of(request)
     one_of("decision", body.decision, ["pending", *DECIDED])
     if body.decision in DECIDED:
-        return _decide_for_task(actor, body)
+        return _decide_for_task(request, actor, body)
     if not body.approver_role:
         raise Invalid("approver_role", "Name the role that is asked.")
     allow_changing(actor)
@@ -128,13 +128,15 @@ def ask(request: HttpRequest, body: ApprovalIn) -> HttpResponse:
         ),
         reply=lambda approval: {"approval_id": written("approval", approval.pk), "status": "pending"},
         where=lambda approval: f"/api/approvals/approval-{approval.pk}",
+        role=actions.asked_in,
     )
 
 
-def _decide_for_task(actor: Actor, body: ApprovalIn) -> HttpResponse:
+def _decide_for_task(request: HttpRequest, actor: Actor, body: ApprovalIn) -> HttpResponse:
     approval, fresh = actions.decide_for_task(
-        actor=actor, task_id=body.task_id, verdict=body.decision or "", note=body.comments or "", approver_role=body.approver_role
-    )
+        actor=actor, task_id=body.task_id, verdict=body.decision or "", note=body.comments or "", approver_role=body.approver_role,
+        expected=if_match(request), key=idempotency.read_key(request),
+    )  # fmt: skip
     response = one(approval, {"approval_id": written("approval", approval.pk), "status": approval.status})
     response.status_code = 202 if fresh else 200
     return response

@@ -24,7 +24,7 @@ Rows = TypeVar("Rows", bound=QuerySet[Any])
 MOST = 100  # rows of one page
 FARTHEST = 100_000  # rows that pages may skip; a cursor walks farther
 COUNTED = 10_000  # beyond that `total` is not exact
-ETAG = re.compile(r'"(\d{1,9})(?:-expired)?"')
+ETAG = re.compile(r'"([1-9]\d{0,8})"')
 
 
 def _moment(value: datetime) -> datetime:
@@ -139,7 +139,10 @@ def one(row: Audited, body: Mapping[str, Any]) -> HttpResponse:
 
 
 def if_match(request: HttpRequest) -> frozenset[int] | None:
-    """The versions that the caller will accept; None for any. A tag we never gave matches nothing."""
+    """The versions that the caller will accept; None for any.
+
+    A tag that we never gave matches nothing, nor does that of what has lapsed: a change finds it expired, a version further.
+    """
     given = request.headers.get("If-Match")
     if given is None or given.strip() == "*":
         return None

@@ -58,7 +58,7 @@ def from_domain(request: HttpRequest, error: DomainError) -> HttpResponse:
 
 def is_api(request: HttpRequest) -> bool:
     """Whether the request came to the agents' door."""
-    return request.path == "/api" or request.path.startswith("/api/")
+    return request.path_info == "/api" or request.path_info.startswith("/api/")
 
 
 def trace_of(request: HttpRequest) -> UUID:
@@ -87,10 +87,14 @@ class TraceMiddleware:
     def _turned_away(self, request: HttpRequest) -> HttpResponse | None:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return self._plain(request, 400, "The address holds a NUL character.")
+        if "\0" in "".join(request.COOKIES.values()):
+            return self._plain(request, 400, "A cookie holds a NUL character.")
+        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+            return self._plain(request, 413, "The body may hold 1 MiB at most.")
+        if request.META.get("orchestrator.cut"):
+            return self._plain(request, 400, "The body ended before it was complete.")
         if not is_api(request):
             return self._lost_client(request)
-        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
-            return problem(request, 413, "The body may hold 1 MiB at most.")
         if request.path != "/api/docs" and not (request.accepts("application/json") or request.accepts("application/problem+json")):
             return problem(request, 406)
         if request.method == "HEAD":

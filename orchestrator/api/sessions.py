@@ -8,7 +8,7 @@ from ninja import Query, Router
 from typing_extensions import TypedDict
 
 from audit.actor import actor_of
-from audit.errors import DomainError, NotFound
+from audit.errors import DomainError, Invalid, NotFound
 from orchestrator.api import idempotency
 from orchestrator.api.openapi import says
 from orchestrator.api.paging import Page, Paging, if_match, listed, one
@@ -136,8 +136,10 @@ def change_session(request: HttpRequest, session_id: str, body: SessionChange) -
     return _read(request, str(session.pk))
 
 
-@router.post("/{session_id}/heartbeat", response={204: None}, openapi_extra=says(403, 404, 409))
+@router.post("/{session_id}/heartbeat", response={204: None}, openapi_extra=says(403, 404, 409, 422))
 def heartbeat(request: HttpRequest, session_id: str) -> HttpResponse:
     """A sign of life: keeps the session from expiring."""
+    if request.body.strip() not in (b"", b"{}"):
+        raise Invalid("body", "A heartbeat says nothing; send it without a body.")
     actions.heartbeat(actor=actor_of(request), session_id=path_id("session", session_id))
     return HttpResponse(status=204)

@@ -20,7 +20,7 @@ from orchestrator.api.openapi import says
 from orchestrator.api.paging import Page, Paging, etag, if_match, listed, one
 from orchestrator.api.wire import In, Long, Object, Role, SessionId, Short, Uuid, Word, WrittenTask, among, one_of, path_id, written
 from sessions import actions
-from sessions.models import Task, TaskStatus
+from sessions.models import TASK_MOVES, Task, TaskStatus
 
 router = Router(tags=["tasks"])
 Status = Annotated[str, among(TaskStatus.values)]
@@ -49,7 +49,7 @@ class TaskIn(In):
         if isinstance(value, dict) and "type" in value:
             kind = value["type"]
             others = {name: member for name, member in value.items() if name != "type"}
-            if None not in (kind, value.get("task_type")) and kind != value["task_type"]:
+            if None not in (kind, value.get("task_type")) and str(kind).strip() != str(value["task_type"]).strip():
                 raise ValueError("type and task_type say different things")
             return others if kind is None else {**others, "task_type": kind}
         return value
@@ -202,8 +202,8 @@ def change_task(request: HttpRequest, task_id: str, body: TaskChange) -> HttpRes
     elif body.status == "cancelled":
         task = actions.cancel_task(actor=actor, task_id=id, expected=expected)
     elif body.status == "pending":
-        _read(actor, id)
-        raise Conflict("A task does not go back to pending.", "move-not-allowed", allowed=["active", "completed", "failed", "cancelled"])
+        allowed = TASK_MOVES.get(_read(actor, id).status, [])
+        raise Conflict("A task does not go back to pending.", "move-not-allowed", allowed=allowed)
     else:
         task = actions.end_task(actor=actor, task_id=id, status=body.status, result=body.result, expected=expected)
     return one(task, shape(task))

@@ -126,10 +126,15 @@ def _clean(value: str) -> str:
     return value
 
 
+def _folded(value: str) -> str:
+    """In small letters; outside of ASCII some fold into another word's (the Kelvin sign into k)."""
+    return value.lower() if value.isascii() else value
+
+
 SessionId = Annotated[UUID, _id("session")]
 TaskId = Annotated[UUID, _id("task")]
 ApprovalId = Annotated[UUID, _id("approval")]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=50)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(_folded)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 Long = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000)]
 Find = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_clean)]
