@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from approvals.models import DECIDED, Approval
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
-from audit.errors import Conflict, Invalid, KeyReused, NotAllowed, NotFound
+from audit.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
 from audit.models import change, event, insert
 from sessions.actions import expire_session, locked_task
 from sessions.models import Session, Task, retention
@@ -41,8 +41,6 @@ def ask(
     """
     chart_role("approver_role", approver_role)
     lifetime = _lifetime(expires_in)
-    if key and (before := held(Approval, "requested_by", actor, key)):
-        return Made(before, replayed=True)
     fresh = Approval(
         approver_role=approver_role, reason=reason, requested_by=actor.principal, requested_by_name=actor.name[:255],
         expires_at=Now() + lifetime, idempotency_key=key.value if key else None, request_digest=key.digest if key else None,
@@ -62,7 +60,12 @@ def ask(
         insert(fresh, "requested", actor=actor, role=role, of=approver_role, task=task.pk)
         return fresh
 
-    made = once(Approval, "requested_by", actor, key, make)
+    try:
+        made = once(Approval, "requested_by", actor, key, make)
+    except DomainError:
+        if key and (before := held(Approval, "requested_by", actor, key)):
+            return Made(before, replayed=True)  # whatever became of the task
+        raise
     return made if made.replayed or made.row is fresh else _found(actor, made.row, key)
 
 
@@ -90,11 +93,9 @@ def asked_in(approval: Approval) -> str:
 
 
 def _found(actor: Actor, there: Approval, key: Key | None) -> Made[Approval]:
-    """An open request that was there already: the same call's (a duplicate that had to wait), or another's."""
-    if key and there.requested_by == actor.principal and there.idempotency_key == key.value:
-        if there.request_digest != key.digest:
-            raise KeyReused("This Idempotency-Key came with another body before; use a new key for a new request.")
-        return Made(there, replayed=True)
+    """An open request that was there already: what the key made comes first, be it this one or one before it."""
+    if key and (before := held(Approval, "requested_by", actor, key)):
+        return Made(before, replayed=True)
     return Made(there, found=True)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from audit.actor import ROLE, SPECIAL_ROLES
 
@@ -27,3 +27,12 @@ def secret_key(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMe
     if not settings.DEPLOYMENT or (len(settings.SECRET_KEY) >= 50 and len(set(settings.SECRET_KEY)) >= 5):
         return []
     return [Error("SECRET_KEY is too easy to guess.", hint="Use 50 random characters.", id="orchestrator.E002")]
+
+
+@register()
+def without_effect(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever comes from the predecessor learns which of its settings do nothing any more."""
+    if not settings.WITHOUT_EFFECT:
+        return []
+    names = ", ".join(settings.WITHOUT_EFFECT)
+    return [Warning(f"Without effect here: {names}.", hint="docs/settings.md says what to set instead.", id="orchestrator.W001")]

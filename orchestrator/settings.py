@@ -103,6 +103,8 @@ SIGN_IN_LIMIT = env_number("SIGN_IN_LIMIT", 10, most=1_000_000_000)
 ORG_ROLES = [role.lower() for role in env_list("ORG_ROLES")]
 OIDC_AUDIENCE = env("OIDC_AUDIENCE", "goose-controller")
 OIDC_JWKS_URL = env_url("OIDC_JWKS_URL", ("https", "http"))
+#: Of the predecessor's settings those that are set and do nothing here (docs/settings.md); checks.py names them.
+WITHOUT_EFFECT = sorted({"IDEMPOTENCY_ENABLED", "CONTROLLER_PORT", "GUARD_ENABLED"} & os.environ.keys())
 
 # --- Django --------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")

@@ -60,6 +60,7 @@ def update_session(
     noted = {} if same(merged, session.metadata) else {"metadata": merged}
     if moved or noted:
         _change_session(session, actor, {**moved, **noted}, details={"metadata": metadata} if noted else {})
+        _end_with_session(session, actor)
     elif session.status in OPEN:
         _touch(session)
     return session
@@ -68,15 +69,21 @@ def update_session(
 def _change_session(
     session: Session, actor: Actor, values: dict[str, Any], role: str = "", details: Mapping[str, Any] | None = None
 ) -> None:
-    """One change with its event; a session that ends takes its open task along. `role` is acted in, else the session's."""
+    """One change with its event. `role` is acted in, else the session's."""
     status = values.get("status", "")
     ends = bool(status) and status not in OPEN
     role = role or ("system" if actor is SYSTEM else actor.acting_as(session.role))
     values = {**values, "updated_at": Now()}
     change(session, status if ends else "updated", values, actor=actor, role=role, **(details or {}), **({"to": status} if status else {}))
-    if ends and session.task_id and (task := Task.objects.select_for_update().filter(pk=session.task_id, status__in=OPEN).first()):
+
+
+def _end_with_session(session: Session, actor: Actor) -> None:
+    """A session that has ended takes its open task along."""
+    if session.status in OPEN or not session.task_id:
+        return
+    if task := Task.objects.select_for_update().filter(pk=session.task_id, status__in=OPEN).first():
         task.session = session
-        _end_task(task, actor, "cancelled", because=f"session {status}")
+        _end_task(task, actor, "cancelled", because=f"session {session.status}")
 
 
 def _touch(session: Session) -> None:
@@ -99,13 +106,16 @@ def expire_session(session_id: UUID) -> bool:
     session = Session.objects.lapsed().select_for_update(skip_locked=True).filter(pk=session_id).first()
     if session:
         _change_session(session, SYSTEM, {"status": "expired"})
+        _end_with_session(session, SYSTEM)
     return bool(session)
 
 
 def locked_session(actor: Actor, session_id: UUID) -> Session:
     """The session, locked; raises NotFound unless the caller may read it, Lapsed when its time is over."""
     session = Session.objects.select_for_update().filter(pk=session_id).first()
-    if not session or not Session.objects.readable_by(actor).filter(pk=session_id).exists():
+    # The common cases of readable_by without asking the database.
+    known = session and (actor.reads_all or actor.holds(session.role))
+    if not session or not (known or Session.objects.readable_by(actor).filter(pk=session_id).exists()):
         raise NotFound("There is no such session, or it is not yours to read.")
     if session.has_lapsed:
         raise Lapsed(lambda: expire_session(session_id))

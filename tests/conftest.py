@@ -79,12 +79,16 @@ def store(database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         yield
         for each in connections.all():
             each.close()
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = replica")
-            cursor.execute("; ".join(f"DELETE FROM {table}" for table in TABLES))  # for a few rows faster than TRUNCATE
-            cursor.execute("SET session_replication_role = origin")
+        empty()
         connection.close()
         cache.clear()
+
+
+def empty() -> None:
+    """No rows any more, in one round trip; for a few rows DELETE is faster than TRUNCATE."""
+    statements = ["SET session_replication_role = replica", *(f"DELETE FROM {table}" for table in TABLES)]
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join([*statements, "SET session_replication_role = origin"]))
 
 
 def free_port() -> int:

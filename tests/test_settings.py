@@ -69,3 +69,11 @@ def test_a_development_machine_keeps_its_own_secret_for_itself(tmp_path: Path) -
     check(tmp_path)
     assert (tmp_path / "secret.key").read_text() == made
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_settings_of_the_predecessor_are_named_in_one_warning(tmp_path: Path) -> None:
+    started = check(tmp_path, GUARD_ENABLED="true", CONTROLLER_PORT="", IDEMPOTENCY_ENABLED="false")
+    assert started.returncode == 0
+    (line,) = [line for line in started.stderr.splitlines() if "W001" in line]
+    assert line.endswith("Without effect here: CONTROLLER_PORT, GUARD_ENABLED, IDEMPOTENCY_ENABLED.")
+    assert "W001" not in check(tmp_path, PORT="8099").stderr

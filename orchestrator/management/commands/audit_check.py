@@ -15,7 +15,10 @@ GAPS = """
 SELECT '{subject} ' || o.id,
   'has version ' || o.version || ' but the events ' || coalesce(string_agg(e.version::text, ', ' ORDER BY e.version), 'none')
 FROM {table} o LEFT JOIN audit_events e ON e.subject_type = '{subject}' AND e.subject_id = o.id AND e.version IS NOT NULL
-GROUP BY o.id HAVING count(e.version) <> o.version OR coalesce(max(e.version), 0) <> o.version
+GROUP BY o.id HAVING (count(e.version), min(e.version), max(e.version)) IS DISTINCT FROM (o.version::bigint, 1, o.version)
+UNION ALL
+SELECT DISTINCT '{subject} ' || e.subject_id, 'is gone, but its events are there'
+FROM audit_events e LEFT JOIN {table} o ON o.id = e.subject_id WHERE e.subject_type = '{subject}' AND o.id IS NULL
 """
 CHAINS = """
 SELECT e.id, e.event_type, e.subject_type, e.subject_id, e.digest = audit_digest(
