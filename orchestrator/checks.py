@@ -27,3 +27,13 @@ def secret_key(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMe
     if not settings.DEPLOYMENT or (len(settings.SECRET_KEY) >= 50 and len(set(settings.SECRET_KEY)) >= 5):
         return []
     return [Error("SECRET_KEY is too easy to guess.", hint="Use 50 random characters.", id="orchestrator.E002")]
+
+
+@register()
+def demo_secrets(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What compose.yaml and the demo's realm hold is public: it counts on this machine alone."""
+    if not settings.PUBLIC_URL.startswith("https://"):
+        return []
+    hint = "Take 50 random characters, or what the identity provider made."
+    names = [name for name in ("SECRET_KEY", "OIDC_CLIENT_SECRET") if getattr(settings, name).startswith("demo-only")]
+    return [Error(f"{name} is the demo's, which everybody knows.", hint=hint, id="orchestrator.E003") for name in names]

@@ -46,6 +46,8 @@ def check(home: Path, *arguments: str, **environment: str) -> subprocess.Complet
         ("PUBLIC_URL", {"PUBLIC_URL": "http://127.evil.example.com"}),
         ("OIDC_ISSUER_URL", {"OIDC_CLIENT_ID": "orchestrator"}),
         ("OIDC_INTERNAL_URL", {**OIDC, "OIDC_INTERNAL_URL": "keycloak:8080"}),
+        ("SECRET_KEY", {**OIDC, "SECRET_KEY": f"demo-only-{DEPLOYMENT['SECRET_KEY']}"}),
+        ("OIDC_CLIENT_SECRET", {**OIDC, "OIDC_CLIENT_SECRET": "demo-only-client-secret"}),
         ("TRUSTED_PROXY", {"TRUSTED_PROXY": "proxy"}),
         ("APPROVAL_TTL_SECONDS", {"APPROVAL_TTL_SECONDS": "0"}),
         ("APPROVAL_TTL_SECONDS", {"APPROVAL_TTL_SECONDS": "-5"}),
