@@ -6,14 +6,20 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.db import ProgrammingError
 
+from approvals.actions import ask, decide
+from audit.actor import Actor
 from orchestrator import __version__
 from orchestrator.demo import company
+from sessions.actions import route_task
+from tests.evidence import sql
 from tests.test_docs import read
 
 ROOT = Path(__file__).parent.parent
@@ -141,6 +147,33 @@ def test_the_demos_people_must_change_their_passwords() -> None:
 @pytest.mark.parametrize("name", sorted(CLIENTS))
 def test_no_secret_of_the_realm_is_good_for_more_than_a_demo(name: str) -> None:
     assert CLIENTS[name]["secret"].startswith("${DESK_") and filled(CLIENTS[name]["secret"]).startswith("demo-only")
+
+
+# --- the database's role ---------------------------------------------------------------------------------
+
+GRANTS = re.findall(r"^    ((?:CREATE ROLE|GRANT|REVOKE|ALTER DEFAULT).*;)$", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def web_role(store: None) -> Iterator[None]:
+    """What the document says, done; from here on we are that role."""
+    database = sql("SELECT current_database()")[0][0]
+    for grant in GRANTS:
+        sql(grant.replace("DATABASE orchestrator", f'DATABASE "{database}"').replace("desk_web", "desk_web_tried"))
+    sql("SET ROLE desk_web_tried")
+    yield
+    sql("RESET ROLE")
+    sql("DROP OWNED BY desk_web_tried")
+    sql("DROP ROLE desk_web_tried")
+
+
+def test_a_role_that_owns_nothing_can_do_all_the_work_and_cannot_touch_the_trail(web_role: None, finance: Actor, maria: Actor) -> None:
+    task = route_task(actor=finance, target="manager", task_type="budget_approval", from_role="finance").row
+    approval = ask(actor=finance, task_id=task.pk, approver_role="manager").row
+    decide(actor=maria, approval_id=approval.pk, verdict="approved", note="")
+    for forbidden in ("DELETE FROM audit_events", "UPDATE audit_events SET actor = 'x'", "ALTER TABLE audit_events DISABLE TRIGGER ALL"):
+        with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+            sql(forbidden)
 
 
 # --- the version -----------------------------------------------------------------------------------------

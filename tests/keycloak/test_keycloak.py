@@ -148,6 +148,7 @@ def test_while_keycloak_is_stopped_agents_work_people_read_and_a_note_is_kept(
             page.get_by_role("button", name=re.compile("^Approve")).first.click()
         assert heard.value.status == 503
         expect(note).to_have_value("Written in vain?")
+        expect(page.locator("#notice")).to_contain_text("What you typed is still here")
         assert api(desk, token).status_code == 200
         began = time.monotonic()
         assert httpx.get(f"{desk}/approvals/{waiting.pk}/", cookies=cookies(page), timeout=30).status_code == 200
