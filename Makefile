@@ -6,9 +6,13 @@ BIN := .venv/bin
 # The first Python that is new enough; PYTHON=... names another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+KEYCLOAK := 26.7.3
+KEYCLOAK_SHA256 := 27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f
+# One that is already there can be named: make test-keycloak KEYCLOAK_HOME=/opt/keycloak
+KEYCLOAK_HOME ?= $(CURDIR)/var/keycloak-$(KEYCLOAK)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url
 
-.PHONY: help run live test test-long bench lint fmt lock reset venv install
+.PHONY: help run live test test-long test-keycloak bench lint fmt lock reset venv install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +31,20 @@ test-long: venv ## run the tests that take long: races by the thousand, a millio
 
 bench: venv ## measure the speed against baselines (5 minutes at most, on a quiet machine)
 	@$(BIN)/python -m bench $(ARGS)
+
+test-keycloak: venv $(KEYCLOAK_HOME)/bin/kc.sh ## run the tests of signing in, against a real Keycloak (fetched once into var/)
+	KEYCLOAK_HOME=$(KEYCLOAK_HOME) $(BIN)/python -m pytest -m keycloak tests/keycloak $(ARGS)
+
+# A Java of version 17 or newer and Maven are needed; 177 MB, kept. The name without .part says that the sum was right.
+var/keycloak-$(KEYCLOAK).zip:
+	@mkdir -p var
+	mvn dependency:copy -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK):zip -DoutputDirectory=var/keycloak.part -Dmdep.useBaseVersion=true
+	echo "$(KEYCLOAK_SHA256)  var/keycloak.part/keycloak-quarkus-dist-$(KEYCLOAK).zip" | sha256sum -c -
+	mv var/keycloak.part/keycloak-quarkus-dist-$(KEYCLOAK).zip $@ && rmdir var/keycloak.part
+
+$(CURDIR)/var/keycloak-$(KEYCLOAK)/bin/kc.sh: | var/keycloak-$(KEYCLOAK).zip
+	@echo "Unpacking Keycloak $(KEYCLOAK) ..."
+	@$(BIN)/python -m zipfile -e var/keycloak-$(KEYCLOAK).zip var
 
 lint: venv ## check style, types and templates
 	$(BIN)/ruff check

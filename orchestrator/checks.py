@@ -36,3 +36,13 @@ def without_effect(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         return []
     names = ", ".join(settings.WITHOUT_EFFECT)
     return [Warning(f"Without effect here: {names}.", hint="docs/settings.md says what to set instead.", id="orchestrator.W001")]
+
+
+@register()
+def demo_secrets(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What compose.yaml and the demo's realm hold is public: it counts on this machine alone."""
+    if not settings.PUBLIC_URL.startswith("https://"):
+        return []
+    hint = "Take 50 random characters, or what the identity provider made."
+    names = [name for name in ("SECRET_KEY", "OIDC_CLIENT_SECRET") if getattr(settings, name).startswith("demo-only")]
+    return [Error(f"{name} is the demo's, which everybody knows.", hint=hint, id="orchestrator.E003") for name in names]

@@ -15,6 +15,7 @@ graceful_timeout = 10  # seconds for requests under way when it stops or reloads
 limit_request_line = 8190  # the most it takes; the longest query that the API knows, percent-encoded, is shorter
 limit_request_field_size = 16 * 1024  # an Idempotency-Key or token far too long gets the API's own answer
 forwarder_headers = ""  # no header says under which path the site lies
+forwarded_allow_ips = ""  # proxy.py decides whose headers count
 loglevel = "warning"
 control_socket_disable = True  # nothing listens but the site
 

@@ -1,6 +1,6 @@
 """Who is calling: agents and people by a bearer JWT, people in the browser by their login; roles from either."""
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -9,23 +9,25 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
-from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView, redirect_to_login
+from django.contrib.auth.views import LoginView, PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from audit.actor import ROLE, Actor, Kind
 from orchestrator.keys import own_secret
 from orchestrator.limits import REQUESTS, SIGN_INS, Limit, TooMany, too_many_page
+from orchestrator.provider import provider
 
 LOCAL = "local"
+SAFE = ("GET", "HEAD", "OPTIONS")
 LEEWAY = 10  # seconds that two machines' clocks may differ
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"]  # never a symmetric one
 NEEDED = ["exp", "iat", "iss", "sub", "aud"]
@@ -35,10 +37,6 @@ NOT_OURS = ("default-roles-", "offline_access", "uma_authorization")
 
 class BadToken(Exception):
     """The token does not prove who is calling; the text says why, in words that give nothing away."""
-
-
-class ProviderAway(Exception):
-    """The identity provider does not answer and none of its keys is known: nobody can tell whether the token is good."""
 
 
 # --- bearer tokens -------------------------------------------------------------------------------------
@@ -55,51 +53,59 @@ def actor_from_token(token: str, request_trace: UUID) -> Actor:
 
 
 def verified(token: str) -> dict[str, Any]:
-    """The claims of a token that counts here. Raises BadToken (RFC 6750, "invalid_token"), ProviderAway.
+    """The claims of a bearer token that counts here. Raises BadToken (RFC 6750, "invalid_token"), ProviderAway.
 
-    Signature by the issuer's key, issuer, audience, exp and iat with 10 s leeway, type Bearer, and no longer life than
-    TOKEN_MAX_AGE: an ID token, somebody else's token or one made for a month does not pass.
+    An ID token, somebody else's token or one made for a month (longer than TOKEN_MAX_AGE) does not pass.
     """
-    try:
-        claims = jwt.decode(
-            token, _key_for(token), algorithms=ALGORITHMS, audience=settings.OIDC_AUDIENCE, issuer=issuer(), leeway=LEEWAY,
-            options={"require": NEEDED},
-        )  # fmt: skip
-    except jwt.ExpiredSignatureError:
-        raise BadToken("The token has expired; get a new one.") from None
-    except jwt.PyJWKClientConnectionError:
-        raise ProviderAway from None
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        raise BadToken("The token is not valid here.") from None
-    _check_claims(claims)
+    claims = decoded(token, "Bearer", settings.OIDC_AUDIENCE)
+    if claims["exp"] - claims["iat"] > settings.TOKEN_MAX_AGE:
+        raise BadToken(f"The token was made for longer than {settings.TOKEN_MAX_AGE} seconds.")
+    if settings.OIDC_ALLOWED_CLIENTS and claims.get("azp") not in settings.OIDC_ALLOWED_CLIENTS:
+        raise BadToken("The token was made for a client that is not allowed here.")
     return claims
 
 
-def _check_claims(claims: dict[str, Any]) -> None:
+def decoded(token: str, typ: str, audience: str, *needed: str) -> dict[str, Any]:
+    """The claims of any token of the issuer's. Raises BadToken, ProviderAway.
+
+    Checked: signature by the issuer's key, issuer, audience, type, and exp and iat with 10 s leeway.
+    """
+    try:
+        claims = jwt.decode(
+            token, _key_for(token), algorithms=ALGORITHMS, audience=audience, issuer=issuer(), leeway=LEEWAY,
+            options={"require": [*NEEDED, *needed]},
+        )  # fmt: skip
+    except jwt.ExpiredSignatureError:
+        raise BadToken("The token has expired; get a new one.") from None
+    except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError):
+        raise BadToken("The token is not valid here.") from None
+    _check_claims(claims, typ)
+    return claims
+
+
+def _check_claims(claims: dict[str, Any], typ: str) -> None:
     subject = claims["sub"]
-    if claims.get("typ") != "Bearer":
-        raise BadToken("The token is no access token.")
+    if claims.get("typ") != typ:
+        raise BadToken("The token is not of the kind that is needed here.")
     if not (0 < len(subject) <= 255 and subject.isprintable() and subject.strip()):
         raise BadToken("The token's subject is not usable.")
     # PyJWT takes text for a number too; whatever cannot be compared is no time.
     if not all(isinstance(claims[name], int | float) for name in ("exp", "iat")):
         raise BadToken("The token's times are no numbers.")
-    if claims["exp"] - claims["iat"] > settings.TOKEN_MAX_AGE:
-        raise BadToken(f"The token was made for longer than {settings.TOKEN_MAX_AGE} seconds.")
 
 
 def actor_from_claims(claims: dict[str, Any], request_trace: UUID) -> Actor:
     """Who verified claims speak of."""
-    user_name = _text(claims.get("preferred_username"))
-    roles = _roles(claims)
+    user_name = plain(claims.get("preferred_username"))
+    roles = roles_of(claims)
     agent = "agent" in roles or "client_id" in claims or user_name.startswith("service-account-")
     return Actor(
-        principal=f"{claims['iss']}|{claims['sub']}", name=user_name or _text(claims.get("name")) or claims["sub"],
+        principal=f"{claims['iss']}|{claims['sub']}", name=user_name or plain(claims.get("name")) or claims["sub"],
         kind=Kind.AGENT if agent else Kind.PERSON, roles=roles, request_trace=request_trace,
     )  # fmt: skip
 
 
-def _roles(claims: dict[str, Any]) -> frozenset[str]:
+def roles_of(claims: dict[str, Any]) -> frozenset[str]:
     """Realm roles, and those of the client that is our audience."""
     clients = claims.get("resource_access")
     ours = clients.get(settings.OIDC_AUDIENCE) if isinstance(clients, dict) else None
@@ -114,21 +120,15 @@ def _listed(access: object) -> list[str]:
     return [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else []
 
 
-def _text(value: object) -> str:
+def plain(value: object) -> str:
+    """A claim that is for people to read; one that cannot be printed is none."""
     return value.strip()[:255] if isinstance(value, str) and value.isprintable() else ""
 
 
 def _key_for(token: str) -> Any:
     if settings.OIDC_ISSUER_URL:
-        return _provider_keys().get_signing_key_from_jwt(token).key
+        return provider().key(jwt.get_unverified_header(token)["kid"])
     return _own_key().public_key()
-
-
-@cache
-def _provider_keys() -> jwt.PyJWKClient:
-    """The provider's keys, kept for 300 s; an unknown key id asks again at most every 30 s."""
-    url = settings.OIDC_JWKS_URL or f"{settings.OIDC_ISSUER_URL}/protocol/openid-connect/certs"
-    return jwt.PyJWKClient(url, cache_keys=False, cache_jwk_set=True, lifespan=300, timeout=3)
 
 
 # --- the development issuer ----------------------------------------------------------------------------
@@ -162,24 +162,13 @@ def own_token(name: str, roles: list[str], ttl: int) -> str:
 
 
 def actor_from_user(user: User, request_trace: UUID) -> Actor:
-    """A local account; the same person as a development token of that name."""
+    """Whoever is signed in: a local account, the same person as a development token of that name; else the provider's user."""
     roles = set(user.groups.values_list("name", flat=True)) | ({"admin"} if user.is_superuser else set())
+    name = user.get_username()
     return Actor(
-        principal=f"{LOCAL}|{user.get_username()}", name=user.get_full_name() or user.get_username(), kind=Kind.PERSON,
-        roles=frozenset(roles), request_trace=request_trace,
+        principal=name if settings.OIDC_ISSUER_URL else f"{LOCAL}|{name}", name=user.get_full_name() or name,
+        kind=Kind.AGENT if "agent" in roles else Kind.PERSON, roles=frozenset(roles), request_trace=request_trace,
     )  # fmt: skip
-
-
-class LocalAccounts(ModelBackend):
-    """Accounts with a password of ours: only while there is no identity provider, also for /admin/."""
-
-    def authenticate(self, request: HttpRequest | None, *args: Any, **kwargs: Any) -> Any:
-        """The user, if the password is right and local accounts count."""
-        return None if settings.OIDC_ISSUER_URL else super().authenticate(request, *args, **kwargs)
-
-    def get_user(self, user_id: int) -> Any:
-        """A login from before the provider was set ends with it."""
-        return None if settings.OIDC_ISSUER_URL else super().get_user(user_id)
 
 
 class ActorMiddleware(LoginRequiredMiddleware):
@@ -189,26 +178,44 @@ class ActorMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Any, view_args: tuple[Any, ...], view_kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         """Ask for the login, then name the caller."""
-        if request.resolver_match and "api" in request.resolver_match.namespaces:
+        if brings_token(request):
             return None
         if refused := super().process_view(request, view_func, view_args, view_kwargs):
             return refused
         if isinstance(request.user, User):
             assert isinstance(request, HttpRequest)
             set_actor(request, actor := actor_from_user(request.user, request.trace_id))  # type: ignore[attr-defined]
-            return _over_limit(request, REQUESTS, actor.principal)
+            return over_limit(request, REQUESTS, actor.principal)
         return None
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
-        """To the sign-in page and back; under HTMX the whole page goes there, no part of it is replaced by it."""
-        if not request.headers.get("HX-Request"):
-            return super().handle_no_permission(request, view_func)
-        shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
-        query = urlencode({"next": urlunsplit(("", "", shown.path, shown.query, ""))})
-        return cast(HttpResponseRedirect, HttpResponseClientRedirect(f"{reverse(settings.LOGIN_URL)}?{query}"))
+        """To the sign-in page and back."""
+        return to_sign_in(request)
 
 
-def _over_limit(request: HttpRequest, limit: Limit, who: str) -> HttpResponse | None:
+def brings_token(request: HttpRequest) -> bool:
+    """Whether the request is for the API: no login counts there."""
+    return bool(request.resolver_match and "api" in request.resolver_match.namespaces)
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
+    """There and back; under HTMX the whole page goes there, no part of it is replaced by it."""
+    target = f"{reverse(settings.LOGIN_URL)}?{urlencode({'next': _shown(request)}, safe='/')}"
+    if request.headers.get("HX-Request"):
+        return cast(HttpResponseRedirect, HttpResponseClientRedirect(target))
+    return HttpResponseRedirect(target)
+
+
+def _shown(request: HttpRequest) -> str:
+    """The page that the person looks at: a form's own address is none, so it is the page that held the form."""
+    if request.method in SAFE and not request.headers.get("HX-Request"):
+        return request.get_full_path()
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/")
+    return urlunsplit(("", "", page.path, page.query, "")) or "/"
+
+
+def over_limit(request: HttpRequest, limit: Limit, who: str) -> HttpResponse | None:
+    """A page that says so, once the caller's minute is used up."""
     try:
         limit.spend(who)
     except TooMany as error:
@@ -216,16 +223,23 @@ def _over_limit(request: HttpRequest, limit: Limit, who: str) -> HttpResponse | 
     return None
 
 
+@method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
     """A name and its password; tried too often from one address, it waits."""
 
     template_name = "sign_in.html"
     redirect_authenticated_user = True
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """With an identity provider nobody is asked for a password here."""
+        if settings.OIDC_ISSUER_URL and not request.user.is_authenticated:
+            return HttpResponseRedirect(f"{reverse('oidc_authentication_init')}?{request.GET.urlencode()}")
+        return super().dispatch(request, *args, **kwargs)
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Guessing is slow; who guesses from elsewhere does not lock the person out."""
         who = f"{request.META.get('REMOTE_ADDR')} {request.POST.get('username', '')[:150].lower()}"
-        return _over_limit(request, SIGN_INS, who) or super().post(request, *args, **kwargs)
+        return over_limit(request, SIGN_INS, who) or super().post(request, *args, **kwargs)
 
 
 @require_safe
@@ -235,6 +249,19 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         raise PermissionDenied("The administration is for people with the role admin.")
     return redirect_to_login(request.GET.get("next", reverse("admin:index")))
+
+
+class ChangePassword(PasswordChangeView):
+    """Of a local account."""
+
+    template_name = "password.html"
+    success_url = "/"
+
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The provider keeps its people's passwords."""
+        if settings.OIDC_ISSUER_URL:
+            raise Http404
+        return super().dispatch(*args, **kwargs)
 
 
 def set_actor(request: HttpRequest, actor: Actor) -> None:

@@ -33,8 +33,8 @@ class Limit:
     took counts as used. Redis decides nothing that must not be lost: without it each process holds to the limit by itself.
     """
 
-    def __init__(self, setting: str) -> None:
-        self.setting = setting
+    def __init__(self, setting: str, name: str = "", times: int = 1) -> None:
+        self.setting, self.name, self.times = setting, name or setting, times
         self.lock, self.minute, self.away_until = Lock(), 0, 0.0
         self.left: dict[str, int] = {}  # what this process took and did not use; below 0: nothing more to take
         self.alone: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class Limit:
 
     def _take(self, who: str) -> int:
         """How many this process may let through."""
-        limit = int(getattr(settings, self.setting))
+        limit = int(getattr(settings, self.setting)) * self.times
         wanted = max(limit // 100, 1)
         taken = self._count(who, wanted)
         return max(min(wanted, limit - taken + wanted), 0)
@@ -64,7 +64,7 @@ class Limit:
         self.alone[who] += wanted
         if time.monotonic() < self.away_until:
             return self.alone[who]
-        name = f"limit:{self.setting}:{self.minute}:{who}"
+        name = f"limit:{self.name}:{self.minute}:{who}"
         try:
             with get_redis_connection().pipeline() as pipe:
                 return int(pipe.incrby(name, wanted).expire(name, 2 * MINUTE).execute()[0])
@@ -75,6 +75,8 @@ class Limit:
 
 REQUESTS = Limit("RATE_LIMIT")
 SIGN_INS = Limit("SIGN_IN_LIMIT")
+#: With an identity provider no name is known yet: one address, which a whole office may share.
+SIGN_IN_STARTS = Limit("SIGN_IN_LIMIT", "SIGN_IN_STARTS", times=10)
 
 
 def too_many_page(request: HttpRequest, error: TooMany) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,6 +59,23 @@ def env_url(name: str, schemes: tuple[str, ...]) -> str:
     return url
 
 
+def env_networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Addresses or networks between commas: 10.0.0.5, 172.16.0.0/12."""
+    try:
+        return [ip_network(word) for word in env_list(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be addresses or networks between commas: {error}.") from None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether only this machine reaches that address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 # --- where it runs -------------------------------------------------------------------------------------
 ORCHESTRATOR_HOME = Path(env("ORCHESTRATOR_HOME", str(BASE_DIR / "var"))).resolve()
 HOST = env("HOST", "127.0.0.1")
@@ -66,7 +84,10 @@ DEBUG = env_bool("DEBUG")
 DATABASE_URL = env_url("DATABASE_URL", ("postgres", "postgresql"))
 REDIS_URL = env_url("REDIS_URL", ("redis", "rediss", "unix"))
 OIDC_ISSUER_URL = env_url("OIDC_ISSUER_URL", ("https", "http")).rstrip("/")
+OIDC_CLIENT_ID = env("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env("OIDC_CLIENT_SECRET")
 PUBLIC_URL = env_url("PUBLIC_URL", ("https", "http")).rstrip("/")
+TRUSTED_PROXY = env_networks("TRUSTED_PROXY")
 
 EMBEDDED_DATABASE = not DATABASE_URL
 EMBEDDED_REDIS = not REDIS_URL
@@ -75,11 +96,21 @@ DEPLOYMENT = bool(OIDC_ISSUER_URL or DATABASE_URL)
 DEMO = not DEPLOYMENT
 
 if OIDC_ISSUER_URL:
-    for needed, given in (("DATABASE_URL", DATABASE_URL), ("REDIS_URL", REDIS_URL)):
+    for needed, given, why in (
+        ("DATABASE_URL", DATABASE_URL, "the embedded engines are no production store"),
+        ("REDIS_URL", REDIS_URL, "the embedded engines are no production store"),
+        ("OIDC_CLIENT_ID", OIDC_CLIENT_ID, "people sign in as users of that client"),
+        ("OIDC_CLIENT_SECRET", OIDC_CLIENT_SECRET, "it proves to the provider who asks (OIDC_CLIENT_SECRET_FILE will do)"),
+        ("PUBLIC_URL", PUBLIC_URL, "the provider sends people back there"),
+    ):
         if not given:
-            raise ImproperlyConfigured(f"{needed} must be set when OIDC_ISSUER_URL is: the embedded engines are no production store.")
+            raise ImproperlyConfigured(f"{needed} must be set when OIDC_ISSUER_URL is: {why}.")
     if DEBUG:
         raise ImproperlyConfigured("DEBUG must be off when OIDC_ISSUER_URL is set: it shows internals to everybody.")
+elif OIDC_CLIENT_ID or OIDC_CLIENT_SECRET:
+    raise ImproperlyConfigured("OIDC_ISSUER_URL must be set when OIDC_CLIENT_ID or OIDC_CLIENT_SECRET is.")
+if PUBLIC_URL.startswith("http://") and not is_loopback(PUBLIC_URL):
+    raise ImproperlyConfigured("PUBLIC_URL must begin with https:// unless only this machine reaches it: cookies would travel in the open.")
 
 
 def secret_key() -> str:
@@ -105,6 +136,8 @@ OIDC_AUDIENCE = env("OIDC_AUDIENCE", "goose-controller")
 OIDC_JWKS_URL = env_url("OIDC_JWKS_URL", ("https", "http"))
 #: Of the predecessor's settings those that are set and do nothing here (docs/settings.md); checks.py names them.
 WITHOUT_EFFECT = sorted({"IDEMPOTENCY_ENABLED", "CONTROLLER_PORT", "GUARD_ENABLED"} & os.environ.keys())
+OIDC_INTERNAL_URL = env_url("OIDC_INTERNAL_URL", ("https", "http")).rstrip("/") or OIDC_ISSUER_URL
+OIDC_ALLOWED_CLIENTS = env_list("OIDC_ALLOWED_CLIENTS")
 
 # --- Django --------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
@@ -142,6 +175,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "orchestrator.fresh.FreshMiddleware",
     "orchestrator.identity.ActorMiddleware",
     "orchestrator.zone.ZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -196,7 +230,12 @@ CACHES = {
 }
 
 # --- people --------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["orchestrator.identity.LocalAccounts"]
+# Passwords of our own count only while there is no identity provider, also for /admin/; a login from before ends with it.
+AUTHENTICATION_BACKENDS = ["orchestrator.oidc.Accounts" if OIDC_ISSUER_URL else "django.contrib.auth.backends.ModelBackend"]
+OIDC_RP_CLIENT_ID, OIDC_RP_CLIENT_SECRET, OIDC_RP_SIGN_ALGO = OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, "RS256"
+OIDC_RP_SCOPES = "openid profile email"
+OIDC_USE_PKCE = True
+OIDC_MAX_STATES = 20  # sign-ins under way in one browser, one for each tab
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
@@ -206,7 +245,12 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "orchestrator.urls.csrf_failure"
 # One scheme for the whole site: PUBLIC_URL decides about cookies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-sessionid", "__Host-csrftoken") if SESSION_COOKIE_SECURE else ("sessionid", "csrftoken")
 SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+# Probes and the provider's back channel come from within, past the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = ["^livez$", "^health$", "^sign-out/back-channel/$"]
+# HSTS for subdomains, and for the browsers' preloaded lists: the whole domain's owner decides that, not one site on it.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -232,7 +276,8 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF],
         "img-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # Chromium applies it to redirects too: signing out leads to the provider.
+        "form-action": [SELF, *([f"{issuer.scheme}://{issuer.netloc}"] if (issuer := urlsplit(OIDC_ISSUER_URL)).netloc else [])],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }

@@ -1,13 +1,12 @@
 """The site map on one screen."""
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, re_path
 
-from orchestrator import dashboard, health, identity
+from orchestrator import dashboard, health, identity, oidc
 from orchestrator.api import api
 from orchestrator.api.problems import is_api, problem
 
@@ -29,8 +28,12 @@ urlpatterns = [
     path("sessions/", include("sessions.urls")),
     path("audit/", include("audit.urls")),
     path("sign-in/", identity.SignIn.as_view(), name="login"),
-    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
-    path("password/", auth.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("sign-in/start/", oidc.Start.as_view(), name="oidc_authentication_init"),
+    path("sign-in/back/", oidc.Callback.as_view(), name="oidc_authentication_callback"),
+    path("sign-out/", oidc.SignOut.as_view(), name="logout"),
+    path("sign-out/back-channel/", oidc.back_channel),
+    path("signed-out/", oidc.signed_out, name="signed_out"),
+    path("password/", identity.ChangePassword.as_view(), name="password_change"),
     path("admin/login/", identity.admin_sign_in),
     path("admin/", admin.site.urls),
     path("health", health.health),

@@ -1,4 +1,4 @@
-"""The WSGI application: whole bodies or none, and text in UTF-8 alone."""
+"""The WSGI application: the client's own address, whole bodies or none, and text in UTF-8 alone."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -8,6 +8,8 @@ from typing import Any
 import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
+
+from orchestrator import proxy
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 LARGEST = 1024 * 1024
@@ -36,6 +38,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
     What is longer than allowed, or shorter than announced (`orchestrator.cut`), TraceMiddleware turns away.
     """
+    proxy.resolve(environ)
     source, announced = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
         body = source.read(LARGEST + 1)

@@ -49,7 +49,7 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
   mark();
   if (detail.target.id === "rows") tellNews();
 });
-document.addEventListener("htmx:responseError", () => notice(byId("notice").dataset.failed));
+document.addEventListener("htmx:responseError", ({ detail }) => notice(byId("notice").dataset[detail.xhr.status === 503 ? "away" : "failed"]));
 document.addEventListener("htmx:sendError", () => notice(byId("notice").dataset.offline));
 document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) notice(""); });
 

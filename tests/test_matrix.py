@@ -259,7 +259,11 @@ GET  /audit/export/                 about    sign 404  404  200  200  200  200
 GET  /sign-in/                      -        200  home home home home home home
 POST /sign-in/                      -        200  home home home home home home
 PUT  /sign-in/                      -        200  home home home home home home
+GET  /sign-in/start/                -        404  404  404  404  404  404  404
+GET  /sign-in/back/                 -        404  404  404  404  404  404  404
 POST /sign-out/                     -        sign sign sign sign sign sign sign
+POST /sign-out/back-channel/        -        404  404  404  404  404  404  404
+GET  /signed-out/                   -        200  200  200  200  200  200  200
 GET  /password/                     -        sign 200  200  200  200  200  200
 POST /password/                     -        sign 200  200  200  200  200  200
 PUT  /password/                     -        sign 200  200  200  200  200  200

@@ -8,12 +8,10 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,8 +27,10 @@ from pytest_django import Settings
 from audit.actor import Actor, Kind
 from orchestrator import identity
 from orchestrator.identity import BadToken, actor_from_token
+from orchestrator.provider import ProviderAway
 from tests.conftest import Door
 from tests.evidence import NOBODYS, refused
+from tests.issuer import KEY, Issuer, serving, trust
 
 PROJECT = Path(__file__).resolve().parent.parent
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -278,59 +278,102 @@ def test_a_caller_without_roles_reads_nothing_and_changes_nothing(server: str, f
 
 
 @pytest.fixture
-def provider(settings: Settings) -> Iterator[dict[str, Any]]:
-    """An identity provider whose keys can be fetched; the product trusts it."""
-    keys = {"one": OTHER_KEY}
-    asked: list[str] = []
-
-    class Keys(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            known = [
-                json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"} for kid, key in keys.items()
-            ]
-            body = json.dumps({"keys": known}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Quietly."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Keys) as site:
-        threading.Thread(target=site.serve_forever, args=[0.02], daemon=True).start()
-        settings.OIDC_ISSUER_URL = f"http://127.0.0.1:{site.server_port}/realms/desk"
-        identity._provider_keys.cache_clear()
-        yield {"issuer": settings.OIDC_ISSUER_URL, "asked": asked}
-        identity._provider_keys.cache_clear()
-        site.shutdown()
+def issuer(settings: Settings) -> Iterator[Issuer]:
+    """An identity provider that the product trusts."""
+    with serving() as running:
+        trust(settings, running)
+        yield running
 
 
-def test_a_token_of_our_own_does_not_count_beside_an_identity_provider(provider: dict[str, Any]) -> None:
-    for token in (
-        identity.own_token("root", ["admin"], 60),
-        signed(iss=provider["issuer"]),
-        signed(iss=provider["issuer"], headers={"kid": "one"}),
-    ):
+def theirs(issuer: Issuer, key: Any = KEY, kid: str = "one", **changes: Any) -> str:
+    """A token of the provider's."""
+    return signed(key, headers={"kid": kid}, **{"iss": issuer.url, **changes})
+
+
+def test_a_token_of_our_own_does_not_count_beside_an_identity_provider(issuer: Issuer) -> None:
+    for token in (identity.own_token("root", ["admin"], 60), signed(iss=issuer.url), signed(iss=issuer.url, headers={"kid": "one"})):
         with pytest.raises(BadToken):
             actor_from_token(token, uuid4())
 
 
-def test_a_token_of_the_provider_counts_under_its_issuer(provider: dict[str, Any]) -> None:
+def test_a_token_of_the_provider_counts_under_its_issuer(issuer: Issuer) -> None:
     for _ in range(3):
-        found = actor_from_token(signed(OTHER_KEY, headers={"kid": "one"}, iss=provider["issuer"]), uuid4())
-        assert found.principal == f"{provider['issuer']}|finance-agent"
-    assert len(provider["asked"]) == 1
+        assert actor_from_token(theirs(issuer), uuid4()).principal == f"{issuer.url}|finance-agent"
+    assert len([path for path in issuer.asked if path.endswith("/certs")]) == 1
     with pytest.raises(BadToken):
-        actor_from_token(signed(OTHER_KEY, headers={"kid": "one"}), uuid4())
+        actor_from_token(theirs(issuer, iss="local"), uuid4())
 
 
-def test_a_flood_of_unknown_keys_does_not_become_a_flood_at_the_provider(provider: dict[str, Any]) -> None:
-    for n in range(20):
+@pytest.mark.parametrize("confused", ["HS256", "RS512", "PS256"])
+def test_a_key_counts_for_its_own_algorithm_alone(issuer: Issuer, confused: str) -> None:
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    secret = KEY.public_key().public_bytes(*form)
+    parts = b".".join(plain(part) for part in ({"alg": confused, "typ": "JWT", "kid": "one"}, claims(iss=issuer.url)))
+    # PyJWT refuses to sign with such a secret; an attacker's program does not.
+    made = hmac.new(secret, parts, hashlib.sha256).digest() if confused == "HS256" else jwt.get_algorithm_by_name(confused).sign(parts, KEY)
+    with pytest.raises(BadToken):
+        actor_from_token(f"{parts.decode()}.{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}", uuid4())
+
+
+def test_a_token_that_names_another_of_the_providers_keys_does_not_count(issuer: Issuer) -> None:
+    issuer.keys["two"] = OTHER_KEY
+    for key, kid in ((KEY, "two"), (OTHER_KEY, "one"), (KEY, "../one")):
         with pytest.raises(BadToken):
-            actor_from_token(signed(OTHER_KEY, headers={"kid": f"unknown-{n}"}, iss=provider["issuer"]), uuid4())
-    assert len(provider["asked"]) <= 2
+            actor_from_token(theirs(issuer, key, kid), uuid4())
+
+
+def test_a_thousand_tokens_with_random_keys_ask_the_provider_once(issuer: Issuer) -> None:
+    for _ in range(1_000):
+        with pytest.raises(BadToken):
+            actor_from_token(theirs(issuer, OTHER_KEY, uuid4().hex), uuid4())
+    assert len([path for path in issuer.asked if path.endswith("/certs")]) == 1
+
+
+def test_a_new_key_counts_half_a_minute_later_and_a_withdrawn_one_no_longer(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor_from_token(theirs(issuer), uuid4())
+    issuer.keys = {"two": OTHER_KEY}
+    later = time.monotonic() + 31
+    monkeypatch.setattr("orchestrator.provider.monotonic", lambda: later)
+    assert actor_from_token(theirs(issuer, OTHER_KEY, "two"), uuid4()).name == "finance-agent"
+    with pytest.raises(BadToken):
+        actor_from_token(theirs(issuer), uuid4())
+
+
+def test_known_keys_go_on_counting_while_the_provider_is_away(issuer: Issuer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor_from_token(theirs(issuer), uuid4())
+    settings.OIDC_JWKS_URL = "http://127.0.0.1:1/certs"
+    later = time.monotonic() + 3_600
+    monkeypatch.setattr("orchestrator.provider.monotonic", lambda: later)
+    assert actor_from_token(theirs(issuer), uuid4()).name == "finance-agent"
+    with pytest.raises(BadToken):
+        actor_from_token(theirs(issuer, OTHER_KEY, "two"), uuid4())
+
+
+def test_without_any_known_key_nobody_can_tell_and_it_is_not_the_tokens_fault(issuer: Issuer, settings: Settings) -> None:
+    settings.OIDC_JWKS_URL = "http://127.0.0.1:1/certs"
+    for _ in range(2):
+        with pytest.raises(ProviderAway):
+            actor_from_token(theirs(issuer), uuid4())
+
+
+def test_keys_are_fetched_where_the_setting_says(issuer: Issuer, settings: Settings) -> None:
+    settings.OIDC_JWKS_URL = f"{issuer.url}/elsewhere/certs"
+    actor_from_token(theirs(issuer), uuid4())
+    assert issuer.asked == ["/realms/desk/elsewhere/certs"]
+
+
+def test_a_provider_that_calls_itself_otherwise_is_not_trusted(issuer: Issuer, settings: Settings) -> None:
+    settings.OIDC_ISSUER_URL = "https://id.example.com/realms/desk"
+    with pytest.raises(ProviderAway):
+        actor_from_token(theirs(issuer, iss=settings.OIDC_ISSUER_URL), uuid4())
+
+
+def test_with_a_list_of_clients_only_theirs_count(issuer: Issuer, settings: Settings) -> None:
+    settings.OIDC_ALLOWED_CLIENTS = ["finance-agent"]
+    assert actor_from_token(theirs(issuer, azp="finance-agent"), uuid4()).name == "finance-agent"
+    for azp in ("other", ..., None, ["finance-agent"]):
+        with pytest.raises(BadToken):
+            actor_from_token(theirs(issuer, azp=azp), uuid4())
 
 
 # --- the command ---------------------------------------------------------------------------------------
@@ -379,5 +422,6 @@ def test_the_command_refuses_what_could_not_count(arguments: list[str]) -> None:
 
 def test_beside_an_identity_provider_the_command_prints_no_token(tmp_path: Path) -> None:
     outside = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere", "SECRET_KEY": "x" * 25 + "yz" * 20}
+    outside |= {"OIDC_CLIENT_ID": "orchestrator", "OIDC_CLIENT_SECRET": "x", "PUBLIC_URL": "https://desk.example"}
     done = token(tmp_path, "root", "--role", "admin", OIDC_ISSUER_URL="https://id.example/realms/desk", **outside)
     assert done.returncode != 0 and done.stdout == "" and "OIDC_ISSUER_URL" in done.stderr

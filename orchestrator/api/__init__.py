@@ -21,8 +21,9 @@ from orchestrator.api.idempotency import key_text
 from orchestrator.api.openapi import DESCRIPTION, DescribedAPI, says
 from orchestrator.api.problems import from_domain, problem
 from orchestrator.api.wire import StrictParser, among
-from orchestrator.identity import BadToken, ProviderAway, actor_from_claims, set_actor, verified
+from orchestrator.identity import BadToken, actor_from_claims, set_actor, verified
 from orchestrator.limits import REQUESTS
+from orchestrator.provider import ProviderAway
 from sessions.models import Task
 
 
