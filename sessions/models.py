@@ -179,6 +179,32 @@ class SessionQuerySet(models.QuerySet["Session"]):
         roles = [word for word in ([role] if role else sorted(actor.org_roles)) if actor.reads_all or actor.holds(word)]
         return [lane for word in roles for lane in self.filter(role=word).effective(status)] or [self.none()]
 
+    def handed(self, actor: Actor) -> Self:
+        """Sessions of other roles whose task the caller's roles were handed, or handed over: a lane beside those of the caller's own."""
+        roles = actor.org_roles
+        return self.exclude(role__in=roles).filter(Q(task__to_role__in=roles) | Q(task__from_role__in=roles))
+
+    def shown_to(self, actor: Actor, role: str | None = None, status: str | None = None) -> list[Self]:
+        """What the pages list, in lanes: the caller's list, and the work that the caller's roles were handed or handed over."""
+        listed = self.listed_for(actor, role, status)
+        if actor.reads_all or not actor.org_roles:
+            return listed
+        handed = self.handed(actor).filter(role=role) if role else self.handed(actor)
+        return [*listed, *handed.effective(status)]
+
+    def to_pick_up(self, actor: Actor) -> Self:
+        """Work that the caller's roles were handed and nobody has picked up yet."""
+        return self.live().filter(task__status="pending", task__to_role__in=actor.org_roles)
+
+    def picked_up_by(self, actor: Actor) -> Self:
+        """Work that the caller has picked up and not ended."""
+        return self.live().filter(task__status="active", task__to_role__in=actor.org_roles, task__claimed_by=actor.principal)
+
+    def concerning(self, actor: Actor) -> Self:
+        """What the pages list, as one condition on rows that were found by something else."""
+        roles = actor.org_roles
+        return self if actor.reads_all else self.filter(Q(role__in=roles) | Q(task__to_role__in=roles) | Q(task__from_role__in=roles))
+
     def effective(self, status: str | None) -> list[Self]:
         """Those in a state as readers see it (any without one), in lanes."""
         if status == "expired":
