@@ -237,6 +237,13 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
+def name_caller(request: HttpRequest) -> None:
+    """For a page that no view answers (an unknown address, a stale form): who is signed in is still known by name."""
+    user = getattr(request, "user", None)
+    if isinstance(user, User) and not hasattr(request, "actor"):
+        set_actor(request, actor_from_user(user, request.trace_id))  # type: ignore[attr-defined]
+
+
 def set_actor(request: HttpRequest, actor: Actor) -> None:
     """From now on everybody knows who is calling."""
     request.actor = actor  # type: ignore[attr-defined]

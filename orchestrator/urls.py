@@ -6,10 +6,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, re_path
+from django.utils.translation import gettext as _
 
 from orchestrator import dashboard, health, identity
 from orchestrator.api import api
 from orchestrator.api.problems import is_api, problem
+from orchestrator.password import ChangePassword
 
 handler500 = "orchestrator.health.server_error"
 handler404 = "orchestrator.urls.not_found"
@@ -30,7 +32,7 @@ urlpatterns = [
     path("audit/", include("audit.urls")),
     path("sign-in/", identity.SignIn.as_view(), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
-    path("password/", auth.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("password/", ChangePassword.as_view(), name="password_change"),
     path("admin/login/", identity.admin_sign_in),
     path("admin/", admin.site.urls),
     path("health", health.health),
@@ -58,10 +60,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: the form is older than the sign-in, or comes from elsewhere."""
-    return _error(request, 403, "This page is out of date. Reload it, then send the form again.")
+    return _error(request, 403, _("This page is out of date. Reload it, then send the form again."))
 
 
 def _error(request: HttpRequest, status: int, said: str = "") -> HttpResponse:
     if is_api(request):
         return problem(request, status)
+    identity.name_caller(request)
     return render(request, f"{status}.html", {"said": said}, status=status)
