@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from approvals.lines import Line
 from approvals.models import Approval
+from approvals.views import is_for, page
 from audit.actor import Actor, actor_of
 from audit.models import AuditEvent
 from audit.story import span, tell
@@ -28,8 +29,9 @@ LONGEST = 160  # of a note in the list of what happens
 
 
 @require_safe
+@page
 def show(request: HttpRequest) -> HttpResponse:
-    """The dashboard."""
+    """The dashboard; or the part of it that changes, for htmx."""
     actor, now = actor_of(request), timezone.now()
     waiting, decided, sessions = figures.waiting(request), figures.decided(actor), figures.sessions(actor)
     events = figures.latest(actor)
@@ -44,6 +46,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "work": [Row(session, now) for session in figures.to_pick_up(actor, NEXT)] if sessions["waiting"] else [],
         "work_count": figures.written(sessions["waiting"]), "lines": tell(events, _about(events), LONGEST),
     }  # fmt: skip
+    if is_for(request, "live"):
+        return render(request, "dashboard.html#live", {**shown, "part": True})
     return render(request, "dashboard.html", shown)
 
 

@@ -20,6 +20,7 @@ from audit.models import Audited
 MOVES = {"pending": ["active", "expired"], "active": ["completed", "failed", "expired"], "completed": [], "failed": [], "expired": []}
 OPEN = ("pending", "active")
 NOTIFICATION = "notification"
+RECENT = 500  # tasks of a role, and as many of its open ones, that a list looks at for sessions of other roles
 
 
 def retention() -> timedelta:
@@ -180,9 +181,16 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return [lane for word in roles for lane in self.filter(role=word).effective(status)] or [self.none()]
 
     def handed(self, actor: Actor) -> Self:
-        """Sessions of other roles whose task the caller's roles were handed, or handed over: a lane beside those of the caller's own."""
-        roles = actor.org_roles
-        return self.exclude(role__in=roles).filter(Q(task__to_role__in=roles) | Q(task__from_role__in=roles))
+        """Sessions of other roles whose task the caller's roles were handed, or handed over: a lane beside those of the caller's own.
+
+        Of each role's latest tasks, and of its latest open ones: a session knows its task's roles only through the task.
+        """
+        first, *others = (
+            Task.objects.filter(**wanted).order_by("-created_at", "-id").values("pk")[:RECENT]
+            for role in sorted(actor.org_roles)
+            for wanted in ({"to_role": role}, {"from_role": role}, *({"to_role": role, "status": status} for status in OPEN))
+        )
+        return self.exclude(role__in=actor.org_roles).filter(task__in=first.union(*others, all=True))
 
     def shown_to(self, actor: Actor, role: str | None = None, status: str | None = None) -> list[Self]:
         """What the pages list, in lanes: the caller's list, and the work that the caller's roles were handed or handed over."""

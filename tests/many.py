@@ -1,6 +1,6 @@
 """A great many rows, made by the database itself: what the product holds after years, for tests of plans and of scale."""
 
-from django.db import connection
+from django.db import connection, transaction
 
 ROLES = ("finance", "engineering", "support", "sales", "marketing", "legal", "hr", "it")
 #: A UUIDv7 of a moment and a number, different for each `kind`.
@@ -53,8 +53,9 @@ def fill(rows: int) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-        for statement in (TASKS, SESSIONS, APPROVALS, EVENTS):
-            cursor.execute(statement.format(**_of("n", rows)))
+        with transaction.atomic():  # one now(), so that the same ids come out of each statement
+            for statement in (TASKS, SESSIONS, APPROVALS, EVENTS):
+                cursor.execute(statement.format(**_of("n", rows)))
         cursor.execute("SET session_replication_role = origin")
         for table in ("tasks", "sessions", "approvals", "audit_events"):
             cursor.execute(f"VACUUM ANALYZE {table}")
