@@ -51,7 +51,10 @@ def of_trace(trace_id: UUID) -> AuditEventQuerySet:
     """Everything under one trace, and what else happened to the objects in it: their chains begin where they begin."""
     kinds = [model.subject_type for model in Audited.__subclasses__()]
     within = AuditEvent.objects.story(trace_id).order_by().values("subject_id")
-    return AuditEvent.objects.filter(Q(trace_id=trace_id) | Q(subject_type__in=kinds, subject_id__in=within))
+    # Two index walks; one condition with OR reads the whole table.
+    under = AuditEvent.objects.filter(trace_id=trace_id).values("pk")
+    of_them = AuditEvent.objects.filter(subject_type__in=kinds, subject_id__in=within).values("pk")
+    return AuditEvent.objects.filter(pk__in=under.union(of_them))
 
 
 def versions(events: Iterable[AuditEvent]) -> dict[UUID, int]:

@@ -20,6 +20,7 @@ from audit.models import Audited
 MOVES = {"pending": ["active", "expired"], "active": ["completed", "failed", "expired"], "completed": [], "failed": [], "expired": []}
 OPEN = ("pending", "active")
 NOTIFICATION = "notification"
+MOST_WAITING = 1001  # tasks of a role that wait longest: beyond 1,000 nobody counts
 RECENT = 500  # tasks of a role, and as many of its open ones, that a list looks at for sessions of other roles
 
 
@@ -201,12 +202,21 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return [*listed, *handed.effective(status)]
 
     def to_pick_up(self, actor: Actor) -> Self:
-        """Work that the caller's roles were handed and nobody has picked up yet."""
-        return self.live().filter(task__status="pending", task__to_role__in=actor.org_roles)
+        """Work that the caller's roles were handed and nobody has picked up yet: of each role what waits longest."""
+        first, *others = (
+            Task.objects.filter(to_role=role, status="pending").order_by("created_at", "id").values("pk")[:MOST_WAITING]
+            for role in sorted(actor.org_roles) or [""]
+        )
+        return self._alive().filter(task__in=first.union(*others, all=True) if others else first)
 
     def picked_up_by(self, actor: Actor) -> Self:
         """Work that the caller has picked up and not ended."""
-        return self.live().filter(task__status="active", task__to_role__in=actor.org_roles, task__claimed_by=actor.principal)
+        doing = Task.objects.filter(to_role__in=actor.org_roles, status="active", claimed_by=actor.principal)
+        return self._alive().filter(task__in=doing)
+
+    def _alive(self) -> Self:
+        """Open ones that have not lapsed, said so that no index on state or time tempts the planner: there are few candidates."""
+        return self.filter(later("updated_at", Now() - Value(retention()))).exclude(status__in=[word for word in MOVES if word not in OPEN])
 
     def concerning(self, actor: Actor) -> Self:
         """What the pages list, as one condition on rows that were found by something else."""
