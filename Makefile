@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url
 
-.PHONY: help run live test test-long lint fmt lock reset venv install
+.PHONY: help run live test test-long screenshots lint fmt lock reset venv install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ test: venv ## run the tests
 
 test-long: venv ## run the tests that take long: races by the thousand, a million rows, random walks
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+screenshots: venv ## draw every page anew into docs/screenshots/, from a seeded product of its own
+	$(BIN)/python -m tests.screenshots
 
 lint: venv ## check style, types and templates
 	$(BIN)/ruff check
