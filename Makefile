@@ -12,7 +12,7 @@ KEYCLOAK_SHA256 := 27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0
 KEYCLOAK_HOME ?= $(CURDIR)/var/keycloak-$(KEYCLOAK)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url
 
-.PHONY: help run live test test-long test-keycloak bench lint fmt lock reset venv install
+.PHONY: help run live test test-long test-keycloak bench screenshots lint fmt lock reset venv install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,6 +45,9 @@ var/keycloak-$(KEYCLOAK).zip:
 $(CURDIR)/var/keycloak-$(KEYCLOAK)/bin/kc.sh: | var/keycloak-$(KEYCLOAK).zip
 	@echo "Unpacking Keycloak $(KEYCLOAK) ..."
 	@$(BIN)/python -m zipfile -e var/keycloak-$(KEYCLOAK).zip var
+
+screenshots: venv ## draw every page anew into docs/screenshots/, from a seeded product of its own
+	$(BIN)/python -m tests.screenshots
 
 lint: venv ## check style, types and templates
 	$(BIN)/ruff check

@@ -54,7 +54,7 @@ def page(view: View) -> View:
 def inbox(request: HttpRequest) -> HttpResponse:
     """The list, and on a wide screen its first request; or the list alone, if it changed, for htmx."""
     listing = _listing(request)
-    if _is_for(request, "rows"):
+    if is_for(request, "rows"):
         return _rows(request, listing)
     first = listing.lines[0] if listing.lines else None
     sheet = Sheet(first.approval, listing.now, actor=listing.actor) if first else None
@@ -84,7 +84,7 @@ def decide(request: HttpRequest, id: UUID) -> HttpResponse:
         return _sheet(request, id, form, 422)
     except DomainError as error:
         return trigger_client_event(_sheet(request, id, form, error.status, refused=error), "decided")
-    if not _is_for(request, "sheet"):
+    if not is_for(request, "sheet"):
         return SeeOther(f"{reverse('approval', args=[id])}?{_listing(request).query}")
     return trigger_client_event(_sheet(request, id, decided=True), "decided")
 
@@ -92,7 +92,7 @@ def decide(request: HttpRequest, id: UUID) -> HttpResponse:
 # --- what a request asks for ---------------------------------------------------------------------------
 
 
-def _is_for(request: HttpRequest, part: str) -> bool:
+def is_for(request: HttpRequest, part: str) -> bool:
     """Whether htmx asks for this part of the page alone."""
     return "HX-Request" in request.headers and request.headers.get("HX-Target") == part and not _restores(request)
 
@@ -164,7 +164,7 @@ def _sheet(
         "listing": listing, "sheet": Sheet(approval, listing.now, actor=actor), "asked": True, "form": form, "refused": refused,
         "decided": decided, "next": _next(listing, approval),
     }  # fmt: skip
-    if _is_for(request, "sheet"):
+    if is_for(request, "sheet"):
         return render(request, "approvals/request.html", shown, status=status)
     return _page(request, shown, status)
 

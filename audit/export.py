@@ -15,7 +15,7 @@ FIELDS = [
     "event_id", "event_type", "role", "actor", "actor_id", "actor_kind", "timestamp", "trace_id", "subject", "version",
     "metadata", "digest",
 ]  # fmt: skip
-TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
+TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 CHUNK = 2000  # rows fetched at a time
 #: A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -37,11 +37,11 @@ def row_of(event: AuditEvent) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def export(events: AuditEventQuerySet, form: str) -> StreamingHttpResponse:
-    """A download of `events`, oldest first, in constant memory; `form` is jsonl or csv."""
+def export(events: AuditEventQuerySet, form: str, name: str = "audit") -> StreamingHttpResponse:
+    """A download of `events`, oldest first, in constant memory; `form` is jsonl or csv, `name` the file's without its ending."""
     lines = {"jsonl": _jsonl, "csv": _csv}[form]
     response = StreamingHttpResponse(lines(events.order_by("timestamp", "id")), content_type=TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="audit.{form}"'
+    response["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
     return response
 
 

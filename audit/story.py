@@ -19,19 +19,20 @@ from audit.models import AuditEvent
 
 #: Blank though they count as letters or symbols; they hide text as well as the format characters do.
 BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+LONG = timedelta(minutes=1)  # from which on a pause is worth a word
 #: Per event type: the line's look (static/app.css, .story) and its sentence.
 SENTENCES = {
     "session.opened": ("", noop("Session opened by {actor}")),
     "session.updated": ("", noop("Session changed by {actor}")),
-    "session.completed": ("end", noop("Session completed")),
-    "session.failed": ("end", noop("Session failed")),
+    "session.completed": ("end", noop("Session completed by {actor}")),
+    "session.failed": ("end", noop("Session failed, ended by {actor}")),
     "session.expired": ("", noop("Session expired: nothing happened in it for too long")),
-    "task.routed": ("", noop("Task {task} routed from {role} to {to}")),
+    "task.routed": ("", noop("Task {task} routed from {role} to {to} by {actor}")),
     "task.claimed": ("", noop("Task claimed by {actor}")),
     "task.completed": ("end", noop("Task completed by {actor}")),
     "task.failed": ("end", noop("Task failed, says {actor}")),
     "task.cancelled": ("", noop("Task cancelled by {actor}")),
-    "approval.requested": ("now", noop("Approval asked of {of}")),
+    "approval.requested": ("now", noop("Approval asked of {of} by {actor}")),
     "approval.approved": ("yes", noop("{actor} approved")),
     "approval.rejected": ("no", noop("{actor} rejected")),
     "approval.refused": ("refused", noop("{actor} tried to decide and was refused")),
@@ -56,17 +57,21 @@ ABOUT = {
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a story: `kind` is its CSS class, `sentence` safe HTML, `day` set where a new day begins."""
+    """One line of a story: `kind` is its CSS class, `sentence` safe HTML, `day` set where a new day begins.
+
+    `after` is how long nothing had happened before it, in a story told from its beginning; short whiles are left out.
+    """
 
     event: AuditEvent
     kind: str
     sentence: SafeString
     day: date | None
+    after: str = ""
 
     @property
-    def details(self) -> str:
-        """What the event keeps beside its sentence, as JSON."""
-        return visible(json.dumps(self.event.metadata, indent=2, ensure_ascii=False))
+    def details(self) -> list[tuple[str, str]]:
+        """What the event keeps beside its sentence, member by member; what is no plain word as JSON."""
+        return [(visible(name, 60), visible(_written(value))) for name, value in self.event.metadata.items()]
 
     @property
     def principal(self) -> str:
@@ -118,13 +123,18 @@ def tell(events: Iterable[AuditEvent], about: Mapping[UUID, SafeString] | None =
     `about` names objects by id (safe HTML, usually a link) and `longest` cuts notes and reasons, both for lists of many stories.
     """
     lines: list[Line] = []
-    day = timezone.localdate()
+    day, before = timezone.localdate(), None
     for event in events:
         on = timezone.localdate(event.timestamp)
         kind, sentence = _sentence(event, (about or {}).get(event.subject_id) if event.subject_id else None, longest)
-        lines.append(Line(event, kind, sentence, on if on != day else None))
-        day = on
+        pause = event.timestamp - before if before else timedelta()
+        lines.append(Line(event, kind, sentence, on if on != day else None, span(pause) if pause >= LONG else ""))
+        day, before = on, event.timestamp
     return lines
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _sentence(event: AuditEvent, about: SafeString | None, longest: int) -> tuple[str, SafeString]:

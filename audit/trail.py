@@ -1,5 +1,6 @@
 """Which events a caller may read: all of them, or those of one object that they may read."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import BooleanField, Q
@@ -37,5 +38,27 @@ def events_of(row: Audited) -> AuditEventQuerySet:
 
 def story_of(row: Audited) -> AuditEventQuerySet:
     """The same, oldest first, each event knowing whether it is `intact`."""
+    return checked(events_of(row))
+
+
+def checked(events: AuditEventQuerySet) -> AuditEventQuerySet:
+    """Oldest first, each knowing whether it is `intact`; of each object all events must be there."""
     intact = RawSQL(INTACT, [], output_field=BooleanField())  # noqa: S611 - constant text
-    return events_of(row).annotate(intact=intact).order_by("timestamp", "id")
+    return events.annotate(intact=intact).order_by("timestamp", "id")
+
+
+def of_trace(trace_id: UUID) -> AuditEventQuerySet:
+    """Everything under one trace, and what else happened to the objects in it: their chains begin where they begin."""
+    kinds = [model.subject_type for model in Audited.__subclasses__()]
+    within = AuditEvent.objects.story(trace_id).order_by().values("subject_id")
+    # Two index walks; one condition with OR reads the whole table.
+    under = AuditEvent.objects.filter(trace_id=trace_id).values("pk")
+    of_them = AuditEvent.objects.filter(subject_type__in=kinds, subject_id__in=within).values("pk")
+    return AuditEvent.objects.filter(pk__in=under.union(of_them))
+
+
+def versions(events: Iterable[AuditEvent]) -> dict[UUID, int]:
+    """The versions that the events' objects have now."""
+    ids = {event.subject_id for event in events if event.subject_id}
+    first, *others = (model._default_manager.filter(pk__in=ids).values_list("pk", "version") for model in Audited.__subclasses__())
+    return dict(first.union(*others, all=True))

@@ -15,10 +15,12 @@ from django.views.decorators.http import require_safe
 
 from approvals.lines import Line
 from approvals.models import Approval
+from approvals.views import is_for, page
 from audit.actor import Actor, actor_of
 from audit.models import AuditEvent
 from audit.story import span, tell
 from orchestrator import figures
+from sessions.listing import Row
 from sessions.models import OPEN, Session, SessionStatus, Task
 from sessions.words import title
 
@@ -27,8 +29,9 @@ LONGEST = 160  # of a note in the list of what happens
 
 
 @require_safe
+@page
 def show(request: HttpRequest) -> HttpResponse:
-    """The dashboard."""
+    """The dashboard; or the part of it that changes, for htmx."""
     actor, now = actor_of(request), timezone.now()
     waiting, decided, sessions = figures.waiting(request), figures.decided(actor), figures.sessions(actor)
     events = figures.latest(actor)
@@ -40,8 +43,11 @@ def show(request: HttpRequest) -> HttpResponse:
         "active": figures.written(sessions["active"]), "untouched": figures.written(sessions["untouched"]),
         "states": _states(sessions), "day": figures.day(actor),
         "next": [Line(approval, now) for approval in Approval.objects.waiting_for(actor).whole()[:NEXT]] if waiting.count else [],
-        "lines": tell(events, _about(events), LONGEST),
+        "work": [Row(session, now) for session in figures.to_pick_up(actor, NEXT)] if sessions["waiting"] else [],
+        "work_count": figures.written(sessions["waiting"]), "lines": tell(events, _about(events), LONGEST),
     }  # fmt: skip
+    if is_for(request, "live"):
+        return render(request, "dashboard.html#live", {**shown, "part": True})
     return render(request, "dashboard.html", shown)
 
 
@@ -56,7 +62,7 @@ def _states(counts: dict[str, int]) -> list[tuple[str, str, str, str]]:
 
 
 def _about(events: Iterable[AuditEvent]) -> dict[UUID, SafeString]:
-    """The task's title for each event's object, linked to its page, in two queries."""
+    """The task's title for each event's object, linked to its page."""
     ids = {event.subject_id for event in events if event.subject_id}
     links: dict[UUID, SafeString] = {}
     if not ids:
@@ -64,7 +70,7 @@ def _about(events: Iterable[AuditEvent]) -> dict[UUID, SafeString]:
     # Three look-ups by index; one condition over three joined tables reads all of them.
     carried, asked = Session.objects.filter(pk__in=ids, task__isnull=False), Approval.objects.filter(pk__in=ids)
     tasks = Task.objects.filter(pk__in=ids).values("pk").union(carried.values("task_id"), asked.values("task_id"))
-    rows = Task.objects.whole().filter(pk__in=[task["pk"] for task in tasks]).annotate(asked=F("approvals__pk"))
+    rows = Task.objects.whole().filter(pk__in=tasks).annotate(asked=F("approvals__pk"))
     for task in rows:
         session = task.carrier.pk if task.carrier else None
         links[task.pk] = _link("session", session, title(task))

@@ -13,8 +13,7 @@ from django.utils import timezone
 from approvals.models import DECIDED, Approval
 from audit.actor import Actor, actor_of
 from audit.models import AuditEvent
-from sessions.listing import listed
-from sessions.models import OPEN, SessionStatus, Task
+from sessions.models import OPEN, Session, SessionQuerySet, SessionStatus, Task
 
 COUNTED = 1000  # beyond that a count reads "1,000+"
 LATEST = 10_000  # decisions that the median is taken of
@@ -71,17 +70,24 @@ def decided(actor: Actor) -> dict[str, Any]:
 
 
 def sessions(actor: Actor) -> dict[str, int]:
-    """How many sessions are open now, and ended among those opened in seven days, by effective status; `untouched` tasks.
+    """How many sessions are open now, and ended among those opened in seven days, by effective status; `untouched` tasks of
+    theirs, and what is `waiting` for the reader's roles to pick up.
 
     Each is counted up to 1,001: a count of hundreds of thousands takes longer than the page may.
     """
-    shown = listed(actor)
-    lists = {word: shown.in_state(word) for word in SessionStatus.values}
+    lists = {word: Session.objects.shown_to(actor, status=word) for word in SessionStatus.values}
     for word in lists.keys() - set(OPEN):
-        lists[word] = lists[word].filter(created_at__gte=since_week())
-    lists["untouched"] = lists["active"].filter(task__status="pending")
-    found = [rows.order_by().annotate(word=Value(word)).values_list("word", "pk")[: COUNTED + 1] for word, rows in lists.items()]
+        lists[word] = [lane.filter(created_at__gte=since_week()) for lane in lists[word]]
+    lists["untouched"] = [lane.filter(task__status="pending") for lane in lists["active"]]
+    lists["waiting"] = [Session.objects.to_pick_up(actor)]
+    lanes = [lane.annotate(word=Value(word)) for word, lanes in lists.items() for lane in lanes if not lane.query.is_empty()]
+    found = [lane.order_by().values_list("word", "pk")[: COUNTED + 1] for lane in lanes]
     return {**dict.fromkeys(lists, 0), **Counter(word for word, _pk in found[0].union(*found[1:], all=True))}
+
+
+def to_pick_up(actor: Actor, most: int) -> SessionQuerySet:
+    """Work that waits for the reader's roles, what waits longest first."""
+    return Session.objects.to_pick_up(actor).select_related("task").order_by("task__created_at", "id")[:most]
 
 
 def written(count: int) -> str:
@@ -180,7 +186,8 @@ def latest(actor: Actor) -> list[AuditEvent]:
 
 
 def _theirs(actor: Actor) -> Q:
-    lists = {"session": listed(actor), "task": Task.objects.of_roles(actor), "approval": Approval.objects.of_roles(actor)}
+    tasks, requests = Task.objects.of_roles(actor), Approval.objects.of_roles(actor)
+    lists = {"session": Session.objects.concerning(actor), "task": tasks, "approval": requests}
     wanted = Q()
     for kind, rows in lists.items():
         wanted |= Q(Exists(rows.order_by().filter(pk=OuterRef("subject_id"))), subject_type=kind)

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView, PasswordChangeView, redirect_to_login
+from django.contrib.auth.views import LoginView, redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -210,7 +210,10 @@ def _shown(request: HttpRequest) -> str:
     """The page that the person looks at: a form's own address is none, so it is the page that held the form."""
     if request.method in SAFE and not request.headers.get("HX-Request"):
         return request.get_full_path()
-    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/")
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/")
+    except ValueError:  # an address that is none
+        return "/"
     return urlunsplit(("", "", page.path, page.query, "")) or "/"
 
 
@@ -238,7 +241,8 @@ class SignIn(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Guessing is slow; who guesses from elsewhere does not lock the person out."""
-        who = f"{request.META.get('REMOTE_ADDR')} {request.POST.get('username', '')[:150].lower()}"
+        name = User.normalize_username(request.POST.get("username", "")).strip().casefold()  # as the form will read it, or wider
+        who = f"{request.META.get('REMOTE_ADDR')} {name[:150]}"
         return over_limit(request, SIGN_INS, who) or super().post(request, *args, **kwargs)
 
 
@@ -251,17 +255,11 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
-class ChangePassword(PasswordChangeView):
-    """Of a local account."""
-
-    template_name = "password.html"
-    success_url = "/"
-
-    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """The provider keeps its people's passwords."""
-        if settings.OIDC_ISSUER_URL:
-            raise Http404
-        return super().dispatch(*args, **kwargs)
+def name_caller(request: HttpRequest) -> None:
+    """For a page that no view answers (an unknown address, a stale form): who is signed in is still known by name."""
+    user = getattr(request, "user", None)
+    if isinstance(user, User) and not hasattr(request, "actor"):
+        set_actor(request, actor_from_user(user, request.trace_id))  # type: ignore[attr-defined]
 
 
 def set_actor(request: HttpRequest, actor: Actor) -> None:

@@ -5,10 +5,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, re_path
+from django.utils.translation import gettext as _
 
 from orchestrator import dashboard, health, identity, oidc
 from orchestrator.api import api
 from orchestrator.api.problems import is_api, problem
+from orchestrator.password import ChangePassword
 
 handler500 = "orchestrator.health.server_error"
 handler404 = "orchestrator.urls.not_found"
@@ -33,7 +35,7 @@ urlpatterns = [
     path("sign-out/", oidc.SignOut.as_view(), name="logout"),
     path("sign-out/back-channel/", oidc.back_channel),
     path("signed-out/", oidc.signed_out, name="signed_out"),
-    path("password/", identity.ChangePassword.as_view(), name="password_change"),
+    path("password/", ChangePassword.as_view(), name="password_change"),
     path("admin/login/", identity.admin_sign_in),
     path("admin/", admin.site.urls),
     path("health", health.health),
@@ -61,10 +63,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: the form is older than the sign-in, or comes from elsewhere."""
-    return _error(request, 403, "This page is out of date. Reload it, then send the form again.")
+    return _error(request, 403, _("This page is out of date. Reload it, then send the form again."))
 
 
 def _error(request: HttpRequest, status: int, said: str = "") -> HttpResponse:
     if is_api(request):
         return problem(request, status)
+    identity.name_caller(request)
     return render(request, f"{status}.html", {"said": said}, status=status)

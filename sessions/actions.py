@@ -11,6 +11,7 @@ from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, ch
 from audit.actor import SYSTEM, Actor, chart_role, org_role
 from audit.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
 from audit.models import change, insert
+from sessions.may import ends_unclaimed, may_cancel, may_claim, may_end
 from sessions.models import MOVES, NOTIFICATION, OPEN, Session, Task
 from sessions.signals import task_ending
 
@@ -277,7 +278,7 @@ def _reads_by_role(actor: Actor, task: Task) -> bool:
 def claim_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Task:
     """Pick up a pending task: one winner; the claimer's repeated claim changes nothing."""
     task = locked_task(actor, task_id)
-    if not actor.holds(task.to_role):
+    if not may_claim(actor, task):
         raise NotAllowed(f"Only a holder of {task.to_role} may claim it.")
     check_version(task, expected)
     if task.status == "active" and task.claimed_by == actor.principal:
@@ -296,15 +297,13 @@ def end_task(*, actor: Actor, task_id: UUID, status: str, result: dict[str, Any]
     """Complete or fail a task (its claimer; admin may fail), with its session; the same end again changes nothing."""
     task = locked_task(actor, task_id)
     allow_changing(actor)
-    unclaimed = task.claimed_by is None and actor.holds(task.to_role)
-    if not (unclaimed or task.claimed_by == actor.principal or (status == "failed" and actor.is_admin)):
+    if not may_end(actor, task, status):
         raise NotAllowed("Only who claimed the task may end it.")
     check_version(task, expected)
     if task.status == status and same(task.result, result):
         return task
     _still_open(task)
-    notified = status == "completed" and task.task_type == NOTIFICATION
-    if task.status == "pending" and not notified and not (status == "failed" and actor.is_admin):
+    if task.status == "pending" and not ends_unclaimed(actor, task, status):
         raise Conflict("Claim the task first.", "not-claimed")
     _end_task(task, actor, status, result=result)
     return task
@@ -315,7 +314,7 @@ def cancel_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Ta
     """Take a task back: its creator, or a person holding from_role; its session stays active."""
     task = locked_task(actor, task_id)
     allow_changing(actor)
-    if not (task.created_by == actor.principal or (actor.is_person and actor.holds(task.from_role))):
+    if not may_cancel(actor, task):
         raise NotAllowed(f"Only who sent the task, or a person holding {task.from_role}, may cancel it.")
     check_version(task, expected)
     if task.status != "cancelled":

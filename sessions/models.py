@@ -21,6 +21,8 @@ MOVES = {"pending": ["active", "expired"], "active": ["completed", "failed", "ex
 TASK_MOVES = {"pending": ["active", "cancelled"], "active": ["completed", "failed", "cancelled"]}
 OPEN = ("pending", "active")
 NOTIFICATION = "notification"
+MOST_WAITING = 1001  # tasks of a role that wait longest: beyond 1,000 nobody counts
+RECENT = 500  # tasks of a role, and as many of its open ones, that a list looks at for sessions of other roles
 
 
 def retention() -> timedelta:
@@ -179,6 +181,48 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return self.effective(status)
         roles = [word for word in ([role] if role else sorted(actor.org_roles)) if actor.reads_all or actor.holds(word)]
         return [lane for word in roles for lane in self.filter(role=word).effective(status)] or [self.none()]
+
+    def handed(self, actor: Actor) -> Self:
+        """Sessions of other roles whose task the caller's roles were handed, or handed over: a lane beside those of the caller's own.
+
+        Of each role's latest tasks, and of its latest open ones: a session knows its task's roles only through the task.
+        """
+        first, *others = (
+            Task.objects.filter(**wanted).order_by("-created_at", "-id").values("pk")[:RECENT]
+            for role in sorted(actor.org_roles)
+            for wanted in ({"to_role": role}, {"from_role": role}, *({"to_role": role, "status": status} for status in OPEN))
+        )
+        return self.exclude(role__in=actor.org_roles).filter(task__in=first.union(*others, all=True))
+
+    def shown_to(self, actor: Actor, role: str | None = None, status: str | None = None) -> list[Self]:
+        """What the pages list, in lanes: the caller's list, and the work that the caller's roles were handed or handed over."""
+        listed = self.listed_for(actor, role, status)
+        if actor.reads_all or not actor.org_roles:
+            return listed
+        handed = self.handed(actor).filter(role=role) if role else self.handed(actor)
+        return [*listed, *handed.effective(status)]
+
+    def to_pick_up(self, actor: Actor) -> Self:
+        """Work that the caller's roles were handed and nobody has picked up yet: of each role what waits longest."""
+        first, *others = (
+            Task.objects.filter(to_role=role, status="pending").order_by("created_at", "id").values("pk")[:MOST_WAITING]
+            for role in sorted(actor.org_roles) or [""]
+        )
+        return self._alive().filter(task__in=first.union(*others, all=True) if others else first)
+
+    def picked_up_by(self, actor: Actor) -> Self:
+        """Work that the caller has picked up and not ended."""
+        doing = Task.objects.filter(to_role__in=actor.org_roles, status="active", claimed_by=actor.principal)
+        return self._alive().filter(task__in=doing)
+
+    def _alive(self) -> Self:
+        """Open ones that have not lapsed, said so that no index on state or time tempts the planner: there are few candidates."""
+        return self.filter(later("updated_at", Now() - Value(retention()))).exclude(status__in=[word for word in MOVES if word not in OPEN])
+
+    def concerning(self, actor: Actor) -> Self:
+        """What the pages list, as one condition on rows that were found by something else."""
+        roles = actor.org_roles
+        return self if actor.reads_all else self.filter(Q(role__in=roles) | Q(task__to_role__in=roles) | Q(task__from_role__in=roles))
 
     def effective(self, status: str | None) -> list[Self]:
         """Those in a state as readers see it (any without one), in lanes."""

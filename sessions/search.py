@@ -33,18 +33,30 @@ class Weight(Func):
     output_field = IntegerField()
 
 
-def chosen(actor: Actor, text: str | None = None, role: str | None = None, status: str | None = None) -> list[SessionQuerySet]:
-    """The caller's list, or what `text` finds in it, in lanes: all sessions of a role so called, then the other matches."""
+def chosen(
+    actor: Actor, text: str | None = None, role: str | None = None, status: str | None = None, wide: bool = False
+) -> list[SessionQuerySet]:
+    """The caller's list, or what `text` finds in it, in lanes: all sessions of a role so called, then the other matches.
+
+    `wide` is the list of the pages: also work that the caller's roles were handed, or handed over.
+    """
+    lanes = Session.objects.shown_to if wide else Session.objects.listed_for
     if not text:
-        return Session.objects.listed_for(actor, role, status)
+        return lanes(actor, role, status)
     named = text.strip().lower()
-    others = Session.objects.of_roles(actor).filter(pk__in=_matches(actor, text)).exclude(role=named)
+    found = Session.objects.filter(pk__in=_matches(lanes(actor), text)).exclude(role=named)
+    others = found.concerning(actor) if wide else found.of_roles(actor)
     if role and role != named:
         return others.filter(role=role).effective(status)
-    return [*Session.objects.listed_for(actor, named, status), *([] if role else others.effective(status))]
+    return [*lanes(actor, named, status), *([] if role else others.effective(status))]
 
 
-def _matches(actor: Actor, text: str) -> list[UUID]:
+def found_by(rows: SessionQuerySet, text: str) -> Q:
+    """What `text` finds in a short list, as a condition on it."""
+    return Q(role=text.strip().lower()) | Q(pk__in=_matches([rows], text))
+
+
+def _matches(lanes: list[SessionQuerySet], text: str) -> list[UUID]:
     """Ids of what `text` finds.
 
     Of a word that many sessions hold: 500 of them, and all among the caller's latest 500. Every search takes about
@@ -54,7 +66,7 @@ def _matches(actor: Actor, text: str) -> list[UUID]:
         # The text index alone, and of a common word no more than it takes: how often a word occurs is a guess for the planner.
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL gin_fuzzy_search_limit = 2000")
         noted = Session.objects.filter(Noted(F("metadata"), Value(text)))
-        latest = Session.objects.filter(pk__in=_latest(actor))
+        latest = Session.objects.filter(pk__in=_latest(lanes))
         light = _if_light("metadata", Noted(F("metadata"), Value(text)))
         found = [_by_id(text), noted[:FOUND], latest.filter(light), latest.filter(_called(text))]
         first, *others = (matches.values("pk") for matches in found)
@@ -68,10 +80,9 @@ def _by_id(text: str) -> SessionQuerySet:
     return Session.objects.filter(id__range=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))[:FOUND]
 
 
-def _latest(actor: Actor) -> SessionQuerySet:
+def _latest(lanes: list[SessionQuerySet]) -> SessionQuerySet:
     """Ids of the caller's latest; a later id is a later session (RFC 9562, version 7)."""
-    lanes = (lane.order_by("-created_at", "-id")[:LATEST].values("pk") for lane in Session.objects.listed_for(actor))
-    first, *others = lanes
+    first, *others = (lane.order_by("-created_at", "-id")[:LATEST].values("pk") for lane in lanes)
     return (first.union(*others, all=True).order_by("-pk") if others else first)[:LATEST]  # type: ignore[return-value]
 
 

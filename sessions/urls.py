@@ -7,4 +7,5 @@ from sessions import views
 urlpatterns = [
     path("", views.list_sessions, name="sessions"),
     path("<uuid:id>/", views.show_session, name="session"),
+    *(path(f"<uuid:id>/{verb}/", views.act, {"verb": verb}, name=f"task_{verb}") for verb in views.VERBS),
 ]

@@ -37,6 +37,16 @@ function countDown() {
   }
 }
 
+// How long ago, kept true while the page stays open: the server wrote it in the same words.
+function ago() {
+  for (const place of document.querySelectorAll("time[data-ago]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - new Date(place.dateTime)) / 1000));
+    const [minutes, hours, days] = [60, 3600, 86400].map((length) => Math.floor(seconds / length));
+    const [form, numbers] = days ? ["d", [days, hours % 24]] : hours ? ["h", [hours, String(minutes % 60).padStart(2, "0")]] : minutes ? ["m", [minutes]] : ["s", [seconds]];
+    place.textContent = place.dataset.ago.split("|")["smhd".indexOf(form)].replace(/%\d/g, (place) => numbers[place[1] - 1]);
+  }
+}
+
 const notice = (text) => { const place = byId("notice"); if (place && place.textContent !== text) place.textContent = text; };
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -54,6 +64,7 @@ document.addEventListener("htmx:sendError", () => notice(byId("notice").dataset.
 document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) notice(""); });
 
 document.addEventListener("DOMContentLoaded", () => {
+  setInterval(ago, 15000);
   if (!byId("rows")) return;
   known = waiting();
   setInterval(countDown, 15000);

@@ -180,6 +180,7 @@ CALLS = {
     "ours?": Call("asked", lambda work: {"params": {"tab": "asked"}}),
     "all?": Call("asked", lambda work: {"params": {"tab": "all"}}),
     "verdict": Call("asked", lambda work: {"data": {"verdict": "approved"}}),
+    "result": Call("claimed", lambda work: {"data": {"text": "Done."}}),
     "file": Call("", lambda work: {"params": {"format": "csv"}}),
     "about": Call("asked", lambda work: {"params": {"format": "csv", "subject": str(work.session)}}),
 }
@@ -250,6 +251,10 @@ GET  /approvals/<uuid:id>/          one      sign 404  404  200  200  200  200
 POST /approvals/<uuid:id>/decide/   verdict  sign 404  404  303  403  403  303
 GET  /sessions/                     mine?    sign out  out  out  in   in   in
 GET  /sessions/<uuid:id>/           one      sign 404  404  200  200  200  200
+POST /sessions/<uuid:id>/claim/     one      sign 404  404  403  403  403  403
+POST /sessions/<uuid:id>/complete/  result   sign 404  404  403  403  403  403
+POST /sessions/<uuid:id>/fail/      result   sign 404  404  403  403  403  303
+POST /sessions/<uuid:id>/cancel/    one      sign 404  404  403  303  403  403
 GET  /audit/                        -        sign 403  403  403  403  200  200
 GET  /audit/                        session  sign 404  404  200  200  200  200
      (missing)                               sign 404  404  404  404  200  200

@@ -395,8 +395,66 @@ def test_the_trail_costs_few_queries(enter: Enter, task: Task) -> None:
     with at_most(HERE + 1):
         ada.get("/audit/?type=approval&role=manager")
     request = approval_of(task)
-    with at_most(HERE + 4):
+    with at_most(HERE + 5):
         felix.get(f"/audit/?subject={request.pk}")
+    with at_most(HERE + 2):
+        ada.get(f"/audit/?trace={task.trace_id}")
+
+
+def test_one_trace_or_one_object_is_told_from_its_beginning_and_proved(enter: Enter, task: Task) -> None:
+    done(task)
+    ada = enter("ada", "auditor")
+    answer = ada.get(f"/audit/?trace={task.trace_id}")
+    assert answer.context["lines"][0].event.event_type == "session.opened"
+    said = " ".join(text(answer).split())
+    assert "One trace, from its beginning" in said and "No gap; every digest agrees." in said and "session versions 1 to 2" in said
+    assert "approval versions 1 to 2" in text(ada.get(f"/audit/?subject={approval_of(task).pk}"))
+    assert ada.get(f"/audit/?trace={task.trace_id}&type=task").context["proof"] is None
+    assert ada.get(f"/audit/?trace={uuid4()}").context["proof"] is None
+
+
+def test_an_event_that_is_missing_or_altered_is_told_on_the_trail(enter: Enter, task: Task) -> None:
+    done(task)
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE audit_events SET role = 'legal' WHERE event_type = 'approval.approved'")
+        cursor.execute("DELETE FROM audit_events WHERE event_type = 'task.completed'")
+        cursor.execute("SET session_replication_role = origin")
+    page = text(enter("ada", "auditor").get(f"/audit/?trace={task.trace_id}"))
+    assert "The event approval.approved of" in page and "A gap: task version 3 has no event" in page and "No gap" not in page
+
+
+def test_a_trace_that_a_task_brought_along_is_proved_from_where_its_chains_begin(enter: Enter, store: None, finance: Actor) -> None:
+    notice = route_task(actor=finance, target="manager", task_type="notification").row
+    session = open_session(actor=agent("finance-agent", "finance"), role="finance", task_id=notice.pk).row
+    end_task(actor=agent("manager-agent", "manager"), task_id=notice.pk, status="completed")
+    for trace in (session.trace_id, notice.trace_id):
+        assert enter("ada", "auditor").get(f"/audit/?trace={trace}").context["proof"].faults == []
+
+
+def test_the_second_page_of_everything_is_still_everything(enter: Enter, finance: Actor) -> None:
+    for _ in range(60):
+        open_session(actor=finance, role="finance")
+    for path, name, role in (("/audit/", "ada", "auditor"), ("/sessions/", "felix", "finance")):
+        client = enter(name, role)
+        second = client.get(f"{path}?{client.get(path).context['older']}")
+        assert second.context["filtered"] is False and "Events that match" not in text(second)
+
+
+def test_a_file_is_called_by_what_it_is_about(enter: Enter, task: Task) -> None:
+    ada = enter("ada", "auditor")
+    for query, name in (
+        (f"subject=task-{task.pk}", f"audit-{task.pk}.csv"),
+        (f"trace={task.trace_id}", f"audit-trace-{task.trace_id}.csv"),
+    ):
+        assert ada.get(f"/audit/export/?format=csv&{query}")["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert ada.get("/audit/export/?format=csv")["Content-Disposition"].startswith('attachment; filename="audit-20')
+
+
+def test_an_events_details_are_told_member_by_member(enter: Enter, task: Task) -> None:
+    done(task)
+    page = text(enter("ada", "auditor").get("/audit/?type=approval.refused"))
+    assert '<dt>verdict</dt><dd class="text">approved</dd>' in page and "Only a holder of manager decides this." in page
 
 
 # --- every page ------------------------------------------------------------------------------------------

@@ -31,11 +31,11 @@ def told(event_type: str, at: datetime = NOON, **given: Any) -> AuditEvent:
     [
         (told("session.opened", actor="finance-agent"), "", "Session opened by finance-agent"),
         (told("session.updated", metadata={"to": "active"}), "", "Session changed by Maria: now active"),
-        (told("session.completed", metadata={"because": "task completed"}), "end", "Session completed"),
+        (told("session.completed", metadata={"because": "task completed"}), "end", "Session completed by Maria"),
         (
             told("task.routed", role="finance", metadata={"to": "manager", "task_type": "budget_approval"}),
             "",
-            "Task budget_approval routed from finance to manager",
+            "Task budget_approval routed from finance to manager by Maria",
         ),
         (told("task.claimed", actor="manager-agent"), "", "Task claimed by manager-agent"),
         (
@@ -43,7 +43,7 @@ def told(event_type: str, at: datetime = NOON, **given: Any) -> AuditEvent:
             "",
             "Task cancelled by the system: session expired",
         ),
-        (told("approval.requested", metadata={"of": "manager"}), "now", "Approval asked of manager"),
+        (told("approval.requested", metadata={"of": "manager"}), "now", "Approval asked of manager by Maria"),
         (told("approval.approved", metadata={"note": "Agreed."}), "yes", "Maria approved: “Agreed.”"),
         (told("approval.approved", role="admin"), "yes", "Maria as admin approved"),
         (told("approval.rejected", metadata={"note": "Too much."}), "no", "Maria rejected: “Too much.”"),
