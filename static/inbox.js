@@ -161,9 +161,20 @@ byId("keys-on").addEventListener("change", (event) => {
 });
 showKeys();
 
-// --- after a swap ---
+// --- swaps ---
 
-document.addEventListener("htmx:beforeSwap", ({ detail }) => { if (detail.target === rows) keepPlace(); });
+// The latest request of a person's for the sheet wins; a look for news (its element is hidden) never overtakes it.
+let latest = null;
+const isLook = (detail) => detail.requestConfig.elt.hidden;
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target === sheet && !isLook(detail)) latest = detail.xhr;
+});
+const isLate = (detail) => isLook(detail) ? !detail.requestConfig.elt.isConnected || (latest?.readyState ?? 4) < 4 : detail.xhr !== latest;
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target === rows) keepPlace();
+  if (detail.target === sheet && isLate(detail)) detail.shouldSwap = false;
+});
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
   mark();
   if (detail.target === rows) { findPlace(); tellNews(); }
