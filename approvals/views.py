@@ -59,8 +59,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     listing = _listing(request)
     if _is_for(request, "rows"):
         return _rows(request, listing)
-    first = listing.lines[0] if listing.lines else None
-    return _page(request, _shown(listing, first.approval) if first else {"listing": listing})
+    first = Sheet(listing.lines[0].approval, listing.now, actor=listing.actor) if listing.lines else None
+    return _page(request, {"listing": listing, "sheet": first, "headers": _if_changed(first.etag) if first else ""})
 
 
 @require_safe
@@ -181,7 +181,7 @@ def _rows(request: HttpRequest, listing: Listing) -> HttpResponse:
     if _has(request, etag):
         response: HttpResponse = HttpResponseNotModified()
     else:
-        shown = {"listing": listing, "part": True, "poll": _poll(listing), "headers": json.dumps({"If-None-Match": etag})}
+        shown = {"listing": listing, "part": True, "poll": _poll(listing), "headers": _if_changed(etag)}
         response = render(request, "approvals/inbox.html#rows", shown)
     response["ETag"] = etag
     return response
@@ -190,7 +190,7 @@ def _rows(request: HttpRequest, listing: Listing) -> HttpResponse:
 def _sheet(request: HttpRequest, id: UUID, status: int = 200, **told: Any) -> HttpResponse:
     """The request's sheet: for htmx alone, else within the page; `told`: the form, why it was refused, whether it was decided now."""
     actor, listing = actor_of(request), _listing(request)
-    approval = readable(actor, id)
+    approval = next((row for row in _listed(request, listing) if row.pk == id), None) or readable(actor, id)
     if approval is None:
         raise Http404
     if not _is_for(request, "sheet"):
@@ -202,12 +202,20 @@ def _sheet(request: HttpRequest, id: UUID, status: int = 200, **told: Any) -> Ht
     return render(request, "approvals/request.html", shown, status=status)
 
 
+def _listed(request: HttpRequest, listing: Listing) -> list[Approval]:
+    """The list's requests, where the page shows them anyway."""
+    return [] if _is_for(request, "sheet") else listing.rows
+
+
+def _if_changed(etag: str) -> str:
+    return json.dumps({"If-None-Match": etag})
+
+
 def _shown(listing: Listing, approval: Approval) -> dict[str, Any]:
     """One request, and what waits for the reader after it; only a request that has its answer needs to say so."""
     sheet = Sheet(approval, listing.now, actor=listing.actor)
     after = None if sheet.is_open else next_after(listing, approval)
-    headers = json.dumps({"If-None-Match": sheet.etag})
-    return {"listing": listing, "sheet": sheet, "headers": headers, "next": Line(after, listing.now) if after else None}
+    return {"listing": listing, "sheet": sheet, "headers": _if_changed(sheet.etag), "next": Line(after, listing.now) if after else None}
 
 
 def _several(request: HttpRequest, form: SeveralForm, status: int = 200, outcomes: actions.Outcomes | None = None) -> HttpResponse:

@@ -1,6 +1,7 @@
 """The inbox by keys alone: moving, opening, deciding, selecting; never while somebody types, and not at all if switched off."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -84,7 +85,7 @@ def test_escape_leaves_the_note_and_r_sends_what_was_typed(page: Page, finance_d
 
 
 @pytest.mark.parametrize("grave", [{"risk": "high"}, {"amount": 50_001}], ids=["risk", "amount"])
-def test_a_grave_request_is_approved_with_one_key_more(page: Page, finance_door: Door, grave: dict[str, object]) -> None:
+def test_a_grave_request_is_approved_with_one_key_more(page: Page, finance_door: Door, grave: dict[str, Any]) -> None:
     approval = ask(finance_door, "First", **grave)
     inbox(page)
     note(page).fill("Checked with Legal.")
