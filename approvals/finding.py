@@ -46,7 +46,7 @@ def _begins(word: str) -> Q:
         return Q()
     digits = match[1].replace("-", "")[:32]
     span = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-    return Q(pk__range=span) | Q(task_id__range=span)
+    return Q(pk__range=span) | Q(task__id__range=span)
 
 
 def _ended(outcome: str) -> Q:

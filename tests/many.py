@@ -53,7 +53,7 @@ def fill(rows: int, one_open_in: int = 50) -> None:
     """
     with connection.cursor() as cursor:
         with transaction.atomic():  # one now() for all: the ids are made of it
-            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("SET LOCAL session_replication_role = replica; SET LOCAL statement_timeout = 0")
             for statement in (TASKS, SESSIONS, APPROVALS, EVENTS):
                 cursor.execute(statement.format(**_of("n", rows), open=f"n % {one_open_in}"))
         for table in ("tasks", "sessions", "approvals", "audit_events"):
