@@ -1,5 +1,6 @@
 """Every verb on approvals: ask, decide, cancel, expire; and what the end of a task does to them."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.dispatch import receiver
 
+from approvals.care import why_twice
 from approvals.models import DECIDED, Approval
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
@@ -19,6 +21,8 @@ from sessions.models import Session, Task, retention
 from sessions.signals import task_ending
 
 SHORTEST, LONGEST = 60, 30 * 86_400
+#: Per request: nothing if it was decided, else why not.
+Outcomes = dict[UUID, DomainError | None]
 ONLY_PEOPLE = "Only people decide; an agent cannot."
 
 
@@ -173,6 +177,26 @@ def already_decided(approval: Approval) -> Conflict:
     at = approval.decision_at
     who = {"decision": approval.status, "decided_by": approval.decided_by_name, "decision_at": at.isoformat() if at else None}
     return Conflict(f"{approval.decided_by_name} {approval.status} it at {at:%Y-%m-%d %H:%M:%S} UTC.", "already-decided", **who)
+
+
+def decide_many(*, actor: Actor, approval_ids: Iterable[UUID], verdict: str, note: str = "") -> Outcomes:
+    """One verdict and note for several requests, each decided by itself; says per request why it was not, None if it was.
+
+    Raises Invalid, with nothing decided, when the note is missing. What needs a second look is not approved among others.
+    """
+    outcomes: Outcomes = {}
+    tasks = {row.pk: row.task for row in Approval.objects.whole().filter(pk__in=approval_ids)}
+    for id in dict.fromkeys(approval_ids):
+        try:
+            if verdict == "approved" and id in tasks and (why := why_twice(tasks[id])):
+                raise Conflict(f"Open it to approve it: {why}.", "look-twice")
+            decide(actor=actor, approval_id=id, verdict=verdict, note=note)
+            outcomes[id] = None
+        except Invalid:
+            raise
+        except DomainError as error:
+            outcomes[id] = error
+    return outcomes
 
 
 def decide_for_task(

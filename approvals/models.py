@@ -82,10 +82,11 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         """Waiting for somebody else: asked by the caller's roles."""
         return self.waiting().filter(from_role__in=actor.org_roles).exclude(pk__in=self.waiting_for(actor).values("pk"))
 
-    def decided(self) -> Self:
-        """No longer waiting, the latest first."""
-        waiting = self.model.objects.waiting().order_by().values("pk")
-        return self.exclude(pk__in=waiting).order_by(F("decision_at").desc(nulls_first=True), "-id")
+    def decided(self, most: int) -> Self:
+        """The latest that no longer wait: what nobody has expired yet, then an index walk; one condition for both reads every row."""
+        ended = self.exclude(status="pending").order_by("-decision_at", "-id").values("pk")[:most]
+        ids = self.lapsed().order_by("-expires_at").values("pk")[:most].union(ended, all=True)
+        return self.filter(pk__in=ids).order_by(F("decision_at").desc(nulls_first=True), "-id")
 
 
 class Approval(Audited):

@@ -9,18 +9,33 @@ from uuid import UUID
 from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from approvals.actions import can_read, why_not_decide
-from approvals.lines import Line, clock, day, span
+from approvals.lines import Line, clock, day
 from approvals.models import DECIDED, Approval
-from audit import story
 from audit.actor import Actor
+from audit.models import AuditEvent
+from audit.story import Line as Told
+from audit.story import span, tell
+from audit.story import visible as spelled
 from audit.trail import events_of
 from sessions import payload
 from sessions.words import humanised, role_name, visible
 
 RECORD = timedelta(days=30)
+ENDS = ("approval.approved", "approval.rejected", "approval.expired", "approval.cancelled")
+#: What happened after the verdict, by the task's status.
+AFTERWARDS = {
+    "pending": noop("Nobody has picked up the task yet."),
+    "active": noop("{who} is at work on the task since {at}."),
+    "completed": noop("{who} completed the task, {at}."),
+    "failed": noop("{who} failed at the task, {at}."),
+    "cancelled": noop("The task was cancelled, {at}."),
+}
 
 
 class Median(Aggregate):
@@ -92,7 +107,9 @@ class Sheet(Line):
     @property
     def ended(self) -> str:
         """The same for people: today's time, or day and time."""
-        at = self.ended_at
+        return self._moment(self.ended_at)
+
+    def _moment(self, at: datetime) -> str:
         said = day(at, self.now)
         return said if said == clock(at) else f"{said}, {clock(at)}"
 
@@ -106,6 +123,26 @@ class Sheet(Line):
         """The decider's words."""
         return visible(self.approval.notes)
 
+    @property
+    def afterwards(self) -> SafeString:
+        """What happened next: where the task stands, once somebody decided; empty before."""
+        task = self.approval.task
+        if not self.is_decided:
+            return SafeString()
+        who, at = visible(task.claimed_by_name or _("the system"), 60), self._moment(task.updated_at)
+        return format_html(_(AFTERWARDS[task.status]), who=format_html("<b>{}</b>", who), at=at)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return not self.is_open and not self.approval.task.is_open
+
+    @property
+    def etag(self) -> str:
+        """What the sheet shows and can change: the request, its task and its session."""
+        task, session = self.approval.task, self.approval.task.carrier
+        return f'"{self.approval.pk}.{self.approval.version}.{self.outcome}.{task.version}.{session.version if session else 0}"'
+
     # --- the question ---
 
     @property
@@ -117,7 +154,7 @@ class Sheet(Line):
     def description(self) -> SafeString:
         """What is wanted, unless the title says it whole."""
         text = self.approval.task.description.strip()
-        return visible("" if story.visible(text) == self.title else text)
+        return visible("" if spelled(text) == self.title else text)
 
     @cached_property
     def telling(self) -> list[payload.Fact]:
@@ -153,10 +190,20 @@ class Sheet(Line):
     # --- what is known beside it ---
 
     @cached_property
-    def story(self) -> list[story.Line]:
-        """What happened so far."""
-        task = self.approval.task
-        return story.tell(events_of(task.carrier or self.approval).order_by("timestamp", "id"))
+    def events(self) -> list[AuditEvent]:
+        """What happened so far in its session, oldest first."""
+        return list(events_of(self.approval.task.carrier or self.approval).order_by("timestamp", "id"))
+
+    @property
+    def story(self) -> list[Told]:
+        """The same in sentences."""
+        return tell(self.events)
+
+    @property
+    def before(self) -> list[Told]:
+        """What became of earlier requests for the same task, and who was refused on this one: its history."""
+        past = [event for event in self.events if event.event_type in ENDS and event.subject_id != self.approval.pk]
+        return tell(event for event in self.events if event in past or event.event_type == "approval.refused")
 
     @cached_property
     def record(self) -> dict[str, Any]:

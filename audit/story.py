@@ -107,13 +107,13 @@ def _shown(character: str) -> str:
 
 
 def span(time: timedelta) -> str:
-    """A length of time in at most two units: 42 s, 11 min, 1 h 20 m, 3 d 4 h."""
+    """A length of time in at most two units: 42 s, 11 min, 1 h 20 min, 3 d 4 h."""
     seconds = max(int(time.total_seconds()), 0)
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if days:
         return _("{days} d {hours} h").format(days=days, hours=hours % 24)
     if hours:
-        return _("{hours} h {minutes:02} m").format(hours=hours, minutes=minutes % 60)
+        return _("{hours} h {minutes:02} min").format(hours=hours, minutes=minutes % 60)
     return _("{minutes} min").format(minutes=minutes) if minutes else _("{seconds} s").format(seconds=seconds)
 
 

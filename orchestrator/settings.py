@@ -126,6 +126,7 @@ SECRET_KEY = secret_key()
 
 # --- the product's own rules ---------------------------------------------------------------------------
 APPROVAL_TTL_SECONDS = env_number("APPROVAL_TTL_SECONDS", 259_200, most=2_592_000)
+CONFIRM_ABOVE = env_number("CONFIRM_ABOVE", 50_000, most=1_000_000_000)
 IDEMPOTENCY_TTL_SECONDS = env_number("IDEMPOTENCY_TTL_SECONDS", 86_400, most=31_536_000)
 SESSION_RETENTION_DAYS = env_number("SESSION_RETENTION_DAYS", 7, most=3_650)
 TOKEN_MAX_AGE = env_number("TOKEN_MAX_AGE", 3_600, most=86_400)

@@ -49,6 +49,7 @@ class Fact:
     member: str
     kind: str = ""  # amount, risk (high), or nothing
     beside: str = ""  # the currency's member
+    figure: float | None = None  # an amount as a number
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _amount(sources: Sources) -> Fact | None:
             currency = _find(within, CURRENCY)
             unit = currency[1].strip()[:8] if currency and isinstance(currency[1], str) else ""
             said = f"{number(figure, 2 if unit else None)} {unit}".strip()
-            return Fact(_("Amount"), visible(said), found[0], "amount", currency[0] if currency and unit else "")
+            return Fact(_("Amount"), visible(said), found[0], "amount", currency[0] if currency and unit else "", figure)
     return None
 
 

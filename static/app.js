@@ -7,36 +7,6 @@ const byId = (id) => document.getElementById(id);
 const secure = location.protocol === "https:" ? "; secure" : "";
 document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"}; path=/; max-age=31536000; samesite=lax${secure}`;
 
-// The open request stays marked when the list or the sheet was swapped.
-function mark() {
-  const open = document.querySelector("#sheet [data-open]")?.dataset.open;
-  for (const row of document.querySelectorAll("#rows a.what")) {
-    if (row.id === `row-${open}`) row.setAttribute("aria-current", "true");
-    else row.removeAttribute("aria-current");
-  }
-}
-
-// New rows are said to those who cannot see them come.
-const waiting = () => new Set(Array.from(document.querySelectorAll("#rows .row:not(.done) .what"), (row) => row.id));
-let known = null;
-function tellNews() {
-  const now = waiting();
-  const fresh = known ? [...now].filter((id) => !known.has(id)).length : 0;
-  known = now;
-  if (fresh) byId("news").textContent = fresh === 1 ? byId("news").dataset.one : byId("news").dataset.more.replace("%n", fresh);
-}
-
-// The time that is left, every quarter of a minute.
-function countDown() {
-  for (const place of document.querySelectorAll("[data-until]")) {
-    const minutes = Math.floor((new Date(place.dataset.until) - Date.now()) / 60000);
-    const hours = Math.floor(minutes / 60);
-    if (minutes < 0) place.textContent = place.dataset.over;
-    else if (minutes > 0 && hours < 24) place.textContent = place.dataset.form.replace("%s", hours ? `${hours} h ${String(minutes % 60).padStart(2, "0")} m` : `${minutes} m`);
-    place.closest("dd")?.classList.toggle("soon", hours < 1);
-  }
-}
-
 // How long ago, kept true while the page stays open: the server wrote it in the same words.
 function ago() {
   for (const place of document.querySelectorAll("time[data-ago]")) {
@@ -55,20 +25,10 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   detail.shouldSwap = false;
   notice(byId("notice").dataset.failed);
 });
-document.addEventListener("htmx:afterSwap", ({ detail }) => {
-  mark();
-  if (detail.target.id === "rows") tellNews();
-});
 document.addEventListener("htmx:responseError", ({ detail }) => notice(byId("notice").dataset[detail.xhr.status === 503 ? "away" : "failed"]));
 document.addEventListener("htmx:sendError", () => notice(byId("notice").dataset.offline));
 document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) notice(""); });
-
-document.addEventListener("DOMContentLoaded", () => {
-  setInterval(ago, 15000);
-  if (!byId("rows")) return;
-  known = waiting();
-  setInterval(countDown, 15000);
-});
+document.addEventListener("DOMContentLoaded", () => setInterval(ago, 15000));
 
 // The account menu closes by Escape and by a click elsewhere.
 document.addEventListener("click", (event) => {

@@ -74,7 +74,7 @@ def send(client: Client, approval: Approval, verdict: str, note: str = "", **hea
 def test_a_request_is_listed_with_who_what_why_how_much_and_until_when(maria_client: Client, finance: Actor) -> None:
     request_of(finance, title="Q3 cloud budget", amount=48200, currency="EUR", risk="high", expires_in=1000)
     shown = maria_client.get("/approvals/").content.decode()
-    for part in ("Finance", "Q3 cloud budget", "The forecast is exceeded.", "48,200.00 EUR", "high risk", "16 m left", "Within the hour"):
+    for part in ("Finance", "Q3 cloud budget", "The forecast is exceeded.", "48,200.00 EUR", "high risk", "16 min left", "Within the hour"):
         assert part in shown
     assert "<title>(1) Approvals</title>" in shown
 
@@ -147,7 +147,7 @@ def test_approving_by_form_answers_with_a_redirect_to_the_outcome_and_a_link_to_
     assert (answer.status_code, answer["Location"]) == (303, f"{at(first)}?tab=mine")
     shown = maria_client.get(answer["Location"]).content.decode()
     assert "approved" in shown and "Agreed." in shown and "(you)" in shown and at(second) in shown
-    assert 'name="verdict"' not in shown
+    assert 'id="approve"' not in shown
     first.refresh_from_db()
     assert (first.status, first.notes, first.decided_by) == ("approved", "Agreed.", "local|maria")
 
@@ -224,7 +224,7 @@ def test_who_asked_sees_why_and_no_form_and_a_try_is_refused_and_kept(enter: Ent
     client = enter("maria", "manager")
     assert "For myself" not in client.get("/approvals/", headers=ROWS).content.decode()
     shown = client.get(at(approval)).content.decode()
-    assert "You asked for this yourself" in shown and 'name="verdict"' not in shown
+    assert "You asked for this yourself" in shown and 'id="approve"' not in shown
     answer = send(client, approval, "approved")
     assert (answer.status_code, "You asked for this yourself" in answer.content.decode()) == (403, True)
     assert AuditEvent.objects.filter(event_type="approval.refused", actor_id="local|maria").count() == 1

@@ -181,6 +181,8 @@ CALLS = {
     "all?": Call("asked", lambda work: {"params": {"tab": "all"}}),
     "verdict": Call("asked", lambda work: {"data": {"verdict": "approved"}}),
     "result": Call("claimed", lambda work: {"data": {"text": "Done."}}),
+    "several": Call("asked", lambda work: {"params": {"verdict": "approved", "id": str(work.approval)}}),
+    "severals": Call("asked", lambda work: {"data": {"verdict": "approved", "id": str(work.approval)}}),
     "file": Call("", lambda work: {"params": {"format": "csv"}}),
     "about": Call("asked", lambda work: {"params": {"format": "csv", "subject": str(work.session)}}),
 }
@@ -244,10 +246,14 @@ PAGES = """
                                     call     an   ro   un   ap   as   au   ad
 GET  /                              -        sign 200  200  200  200  200  200
 GET  /approvals/                    -        sign 200  200  200  200  200  200
-GET  /approvals/                    mine?    sign out  out  in   out  out  out
+GET  /approvals/                    mine?    sign out  out  in   out  in   in
 GET  /approvals/                    ours?    sign out  out  out  in   out  out
 GET  /approvals/                    all?     sign out  out  in   out  in   in
 GET  /approvals/<uuid:id>/          one      sign 404  404  200  200  200  200
+GET  /approvals/decide/             several  sign 200  200  200  200  200  200
+     (missing)                               sign 200  200  200  200  200  200
+POST /approvals/decide/             severals sign 200  200  200  200  200  200
+     (missing)                               sign 200  200  200  200  200  200
 POST /approvals/<uuid:id>/decide/   verdict  sign 404  404  303  403  403  303
 GET  /sessions/                     mine?    sign out  out  out  in   in   in
 GET  /sessions/<uuid:id>/           one      sign 404  404  200  200  200  200

@@ -120,7 +120,7 @@ def test_plain_text_of_any_script_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(-3, "0 s"), (42, "42 s"), (660, "11 min"), (4800, "1 h 20 m"), (3600, "1 h 00 m"), (86_400 * 3 + 4 * 3600, "3 d 4 h")],
+    [(-3, "0 s"), (42, "42 s"), (660, "11 min"), (4800, "1 h 20 min"), (3600, "1 h 00 min"), (86_400 * 3 + 4 * 3600, "3 d 4 h")],
 )
 def test_a_length_of_time_takes_two_units_at_most(seconds: int, said: str) -> None:
     assert span(timedelta(seconds=seconds)) == said
@@ -150,7 +150,7 @@ def worked() -> list[AuditEvent]:
 def test_the_time_is_divided_into_waiting_and_work_and_adds_up() -> None:
     picture = fall(worked(), NOON + timedelta(days=3))
     assert picture is not None
-    assert (picture.total, picture.waiting, picture.working, picture.rest) == ("1 h 20 m", "20 min", "1 h 00 m", "")
+    assert (picture.total, picture.waiting, picture.working, picture.rest) == ("1 h 20 min", "20 min", "1 h 00 min", "")
     assert [row["label"] for row in picture.rows] == ["Waiting to be picked up", "Waiting for manager", "Maria at work"]
     assert picture.rows[2]["x"] == "25.00" and picture.rows[2]["width"] == "75.00"
 
