@@ -208,9 +208,9 @@ class World:
 
 
 def _is_seen(row: Row, seen: int | None, now: str = "") -> bool:
-    """Whether the caller's version is the present one; expiring makes another one."""
-    moved = row.get("lapsed") or (now and now != row["status"])
-    return seen is None or (seen == row["version"] and not moved)
+    """Whether the caller names the present version; what has run out of time is expired first, which makes one more."""
+    moved = row["lapsed"] or (now and now != row["status"])
+    return seen is None or seen == row["version"] + bool(moved)
 
 
 def look() -> World:

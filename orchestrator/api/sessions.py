@@ -117,9 +117,9 @@ def read_session(request: HttpRequest, session_id: str) -> HttpResponse:
 def _read(request: HttpRequest, session_id: str) -> HttpResponse:
     carried = session_id.strip().lower().startswith("task-")
     id = path_id("task" if carried else "session", session_id)
-    readable = Session.objects.readable_by(actor_of(request))
-    session = readable.filter(task_id=id).first() if carried else readable.filter(pk=id).first() or readable.filter(task_id=id).first()
-    if not session:
+    rows = Session.objects
+    session = rows.filter(task_id=id).first() if carried else rows.filter(pk=id).first() or rows.filter(task_id=id).first()
+    if not session or not actions.can_read(actor_of(request), session):
         raise NotFound("There is no such session, or it is not yours to read.")
     return one(session, shape(session))
 
