@@ -27,6 +27,7 @@ SMALL, LARGE = "bench_small", "bench_large"
 PASSWORD = secrets.token_urlsafe()
 #: Whatever else these settings are in the environment, they are not those of the measurement.
 OTHERS = ("DATABASE_URL_FILE", "REDIS_URL_FILE", "SECRET_KEY_FILE", "OIDC_ISSUER_URL", "PUBLIC_URL", "ORG_ROLES", "DEBUG", "ALLOWED_HOSTS",
+          "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_CLIENT_SECRET_FILE",
           "SESSION_RETENTION_DAYS", "IDEMPOTENCY_TTL_SECONDS", "TOKEN_MAX_AGE", "GUNICORN_CMD_ARGS")  # fmt: skip
 #: What must not be switched off for speed.
 HONEST = ("fsync", "synchronous_commit", "full_page_writes")

@@ -50,6 +50,9 @@ class Provider:
                 log.error("the provider calls itself %r; OIDC_ISSUER_URL must be exactly that", said.get("issuer"))
                 raise ProviderAway
             self.addresses = said
+        if name not in self.addresses:
+            log.error("the provider does not say its %s", name)
+            raise ProviderAway
         return str(self.addresses[name])
 
     # --- keys ----------------------------------------------------------------------------------------------

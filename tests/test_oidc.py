@@ -354,6 +354,12 @@ def test_signing_out_works_while_the_provider_is_away(browser: Client, issuer: I
     assert browser.get("/").status_code == 302
 
 
+def test_a_provider_that_knows_no_signing_out_is_left_alone(browser: Client, issuer: Issuer) -> None:
+    sign_in(browser, issuer)
+    del provider().addresses["end_session_endpoint"]
+    assert browser.post("/sign-out/")["Location"] == "/signed-out/"
+
+
 def logout_token(issuer: Issuer, **changes: Any) -> str:
     events: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     return sign(issuer.claims(**{"typ": "Logout", "nonce": ..., "jti": "1", "events": events, **changes}))
