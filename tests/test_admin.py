@@ -6,7 +6,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.templatetags.static import static
 from django.test import Client
@@ -101,7 +101,9 @@ def test_objects_are_found_by_id_role_and_name(admin: Client, asked: Approval) -
     found = {
         f"approvals/approval/?q={asked.pk}": 1, f"approvals/approval/?q=approval-{asked.pk}": 1, "approvals/approval/?q=manager": 1,
         "approvals/approval/?q=finance-agent": 1, f"approvals/approval/?q={uuid4()}": 0, f"audit/auditevent/?q={task.trace_id}": 3,
-        "audit/auditevent/?q=task.routed": 1, "audit/auditevent/?subject_type=task": 1, "audit/auditevent/?subject_type=reported": 0, f"agent_sessions/session/?q={task.pk}": 1, f"agent_sessions/task/?q=task-{task.pk}": 1,
+        "audit/auditevent/?q=task.routed": 1,
+        "audit/auditevent/?subject_type=task": 1, "audit/auditevent/?subject_type=reported": 0,
+        f"agent_sessions/session/?q={task.pk}": 1, f"agent_sessions/task/?q=task-{task.pk}": 1,
     }  # fmt: skip
     for query, number in found.items():
         assert len(admin.get(f"/admin/{query}").context["cl"].result_list) == number, query
@@ -198,3 +200,17 @@ def test_a_list_costs_the_same_for_many_rows(
         ask(actor=finance, task_id=task.pk, approver_role="manager")
     with django_assert_max_num_queries(8):
         admin.get(f"/admin/{path}/")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("Legal", "legal"), (" it ", "it"), ("9lives", None), ("top management", None), ("ünit", None), ("x" * 51, None)]
+)
+def test_a_role_is_called_as_tasks_and_tokens_can_name_it(admin: Client, typed: str, kept: str | None) -> None:
+    answer = admin.post("/admin/auth/group/add/", {"name": typed})
+    assert answer.status_code == (302 if kept else 200)
+    assert list(Group.objects.values_list("name", flat=True)) == ([kept] if kept else [])
+
+
+def test_the_list_of_roles_says_who_holds_them(admin: Client) -> None:
+    User.objects.create(username="lea", first_name="Lea", last_name="Ott").groups.add(Group.objects.create(name="legal"))
+    assert "Lea Ott" in text(admin.get("/admin/auth/group/"))
