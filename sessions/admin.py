@@ -9,9 +9,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from audit.actor import actor_of
 from audit.admin import ReadOnlyAdmin, as_json
+from audit.errors import DomainError
 from audit.story import visible
-from sessions.actions import expire_session
+from sessions.actions import end_task, expire_session
 from sessions.models import Session, Task
 from sessions.words import title
 
@@ -76,6 +78,18 @@ class TaskAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = fields
     ordering = ("-created_at", "-id")
+    actions = ("fail",)
+
+    @admin.action(description=_("Fail, with its session"))
+    def fail(self, request: HttpRequest, chosen: QuerySet[Task]) -> None:
+        """As the administrator, through the action; each is told, whether it worked or why not."""
+        for task in chosen:
+            try:
+                end_task(actor=actor_of(request), task_id=task.pk, status="failed", result={"summary": "failed by an administrator"})
+            except DomainError as error:
+                messages.error(request, f"{task.pk}: {error}")
+            else:
+                messages.success(request, _("%(id)s: failed.") % {"id": task.pk})
 
     @admin.display(description=_("what"))
     def what(self, task: Task) -> str:

@@ -1,23 +1,30 @@
 """Django admin: everything can be looked at, nothing changed but through the product's own rules."""
 
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.templatetags.static import static
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from approvals.actions import ask, decide
 from approvals.models import Approval
 from audit.actor import Actor
+from audit.admin import ReadOnlyAdmin
+from audit.calendar import periods
 from audit.models import AuditEvent
-from sessions.actions import route_task
+from sessions.actions import cancel_task, route_task
 from sessions.models import Session, Task
 from tests.conftest import person
 from tests.test_pages import inline, text
 
+BERLIN = ZoneInfo("Europe/Berlin")
 LISTS = {"audit/auditevent": AuditEvent, "agent_sessions/session": Session, "agent_sessions/task": Task, "approvals/approval": Approval}
 #: Which of them, where there are several.
 ONE: dict[str, dict[str, Any]] = {path: {"event_type": "task.routed"} if "audit" in path else {} for path in LISTS}
@@ -94,7 +101,9 @@ def test_objects_are_found_by_id_role_and_name(admin: Client, asked: Approval) -
     found = {
         f"approvals/approval/?q={asked.pk}": 1, f"approvals/approval/?q=approval-{asked.pk}": 1, "approvals/approval/?q=manager": 1,
         "approvals/approval/?q=finance-agent": 1, f"approvals/approval/?q={uuid4()}": 0, f"audit/auditevent/?q={task.trace_id}": 3,
-        "audit/auditevent/?q=task.routed": 1, f"agent_sessions/session/?q={task.pk}": 1, f"agent_sessions/task/?q=task-{task.pk}": 1,
+        "audit/auditevent/?q=task.routed": 1,
+        "audit/auditevent/?subject_type=task": 1, "audit/auditevent/?subject_type=reported": 0,
+        f"agent_sessions/session/?q={task.pk}": 1, f"agent_sessions/task/?q=task-{task.pk}": 1,
     }  # fmt: skip
     for query, number in found.items():
         assert len(admin.get(f"/admin/{query}").context["cl"].result_list) == number, query
@@ -125,6 +134,49 @@ def test_cancelling_is_told_for_each_request_and_audited_as_the_administrators(a
     assert (event.actor, event.role, event.metadata["because"]) == ("robin", "admin", "cancelled by an administrator")
 
 
+def test_the_administrator_fails_a_task_with_its_session_and_is_told_of_each(admin: Client, asked: Approval, finance: Actor) -> None:
+    ended = route_task(actor=finance, target="manager", task_type="other").row
+    cancel_task(actor=finance, task_id=ended.pk)
+    page = do(admin, "agent_sessions/task", "fail", asked.task, ended)
+    assert f"{asked.task_id}: failed." in page and f"{ended.pk}: The task is cancelled already." in page
+    assert (Task.objects.get(pk=asked.task_id).status, asked.task.session.status) == ("failed", "active")
+    assert (Session.objects.get(task=asked.task_id).status, Approval.objects.get().status) == ("failed", "cancelled")
+    event = AuditEvent.objects.get(event_type="task.failed")
+    assert (event.actor, event.role) == ("robin", "admin")
+
+
+@each_list
+def test_the_calendar_leads_to_the_rows_of_a_month_and_a_day(admin: Client, asked: Approval, path: str) -> None:
+    field, now = ("timestamp" if "audit" in path else "created_at"), timezone.localtime()
+    days = admin.get(f"/admin/{path}/")
+    assert f"{field}__day={now.day}" in text(days)
+    shown = admin.get(f"/admin/{path}/?{field}__year={now.year}&{field}__month={now.month}&{field}__day={now.day}")
+    assert len(shown.context["cl"].result_list) == LISTS[path]._default_manager.count()
+    assert not admin.get(f"/admin/{path}/?{field}__year={now.year - 1}").context["cl"].result_list
+
+
+def test_the_calendar_knows_every_period_between_the_first_row_and_the_last() -> None:
+    first, last = datetime(2024, 1, 31, 23, 59, tzinfo=BERLIN), datetime(2026, 11, 1, 0, 0, tzinfo=BERLIN)
+    assert [at.year for at in periods(first, last, "year")] == [2024, 2025, 2026]
+    months = [(at.year, at.month, at.day, at.hour) for at in periods(first, last, "month")]
+    assert months == [(2024 + n // 12, 1 + n % 12, 1, 0) for n in range(35)]
+    days = periods(datetime(2026, 3, 27, 12, tzinfo=BERLIN), datetime(2026, 10, 27, 1, tzinfo=BERLIN), "day")
+    assert len(days) == len({at.date() for at in days}) == 215 and {at.hour for at in days} == {0}  # both changes of the clock are in it
+
+
+@each_list
+def test_no_list_counts_or_reads_the_whole_table(
+    admin: Client, asked: Approval, finance: Actor, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(actor=finance, task_id=route_task(actor=finance, target="manager", task_type="other").row.pk, approver_role="manager")
+    monkeypatch.setattr(ReadOnlyAdmin, "list_per_page", 1)
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(f"/admin/{path}/")
+    table = LISTS[path]._meta.db_table
+    about = [query["sql"] for query in queries if f'FROM "{table}"' in query["sql"]]
+    assert about and all("LIMIT" in sql or ("MIN(" in sql and "GROUP BY" not in sql) for sql in about)
+
+
 def test_staff_without_the_role_admin_cancels_nothing(store: None, asked: Approval) -> None:
     client, staff = Client(), User.objects.create(username="sam", is_staff=True)
     client.force_login(staff)
@@ -148,3 +200,17 @@ def test_a_list_costs_the_same_for_many_rows(
         ask(actor=finance, task_id=task.pk, approver_role="manager")
     with django_assert_max_num_queries(8):
         admin.get(f"/admin/{path}/")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("Legal", "legal"), (" it ", "it"), ("9lives", None), ("top management", None), ("ünit", None), ("x" * 51, None)]
+)
+def test_a_role_is_called_as_tasks_and_tokens_can_name_it(admin: Client, typed: str, kept: str | None) -> None:
+    answer = admin.post("/admin/auth/group/add/", {"name": typed})
+    assert answer.status_code == (302 if kept else 200)
+    assert list(Group.objects.values_list("name", flat=True)) == ([kept] if kept else [])
+
+
+def test_the_list_of_roles_says_who_holds_them(admin: Client) -> None:
+    User.objects.create(username="lea", first_name="Lea", last_name="Ott").groups.add(Group.objects.create(name="legal"))
+    assert "Lea Ott" in text(admin.get("/admin/auth/group/"))
