@@ -17,6 +17,7 @@ from tests import many
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
 SHEET = {"HX-Request": "true", "HX-Target": "sheet"}
 MOST_QUERIES = 8
+BESIDE = 9  # one more where the request that is opened is not among the list's rows
 Get = Callable[[], Any]
 
 
@@ -39,7 +40,7 @@ def milliseconds(get: Get) -> float:
         with CaptureQueriesContext(connection) as spent:
             get()
         asked.append([float(query["time"]) * 1000 for query in spent])
-    return min(own) + sum(map(min, zip(*asked, strict=True)))
+    return float(min(own) + sum(min(each) for each in zip(*asked, strict=True)))
 
 
 def queries(get: Get) -> int:
@@ -70,7 +71,9 @@ def test_with_100_000_waiting_every_page_is_quick_and_an_unchanged_list_quicker(
     gets = {name: (lambda at=at: at[0].get(at[1], headers=at[2])) for name, at in pages.items()}
     spent = {name: milliseconds(get) for name, get in gets.items()}
     assert {name: each for name, each in spent.items() if each >= 100} == {}
-    assert {name: queries(get) for name, get in gets.items() if queries(get) > MOST_QUERIES} == {}
+    asked = {name: queries(get) for name, get in gets.items()}
+    assert asked.pop("the request that runs out last") <= BESIDE
+    assert max(asked.values()) <= MOST_QUERIES
     for name, address, part in (("its list alone", "/approvals/", ROWS), ("its sheet alone", f"/approvals/{last}/", SHEET)):
         known_to = {**part, "If-None-Match": known(maria, address, part)}
         assert maria.get(address, headers=known_to).status_code == 304
