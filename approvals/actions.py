@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 from django.db.models.functions import Now
 from django.dispatch import receiver
 
@@ -14,7 +14,7 @@ from approvals.care import why_twice
 from approvals.models import DECIDED, Approval
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
-from audit.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
+from audit.errors import OTHER_BODY, Conflict, DomainError, Invalid, KeyReused, NotAllowed, NotFound
 from audit.models import change, event, insert
 from sessions.actions import expire_session, locked_task
 from sessions.models import Session, Task, retention
@@ -208,13 +208,13 @@ def decide_for_task(
     Says too whether it was decided now; False when the caller had given that verdict before. Deciding needs no key: one that
     asked for approval before raises KeyReused.
     """
-    if key:
-        held(Approval, "requested_by", actor, key)
     if approver_role:
         org_role("approver_role", approver_role)
-    task = Task.objects.readable_by(actor).filter(pk=task_id).first()
+    task = Task.objects.readable_by(actor).annotate(spent=_spent(actor, key)).filter(pk=task_id).first()
     if not task:
         raise NotFound("There is no such task, or it is not yours to read.")
+    if task.spent:
+        raise KeyReused(OTHER_BODY)
     asked = Approval.objects.whole().filter(task=task, **({"approver_role": approver_role} if approver_role else {}))
     open_ones = list(asked.waiting())
     mine = [approval for approval in open_ones if not why_not_decide(actor, approval)]
@@ -226,6 +226,13 @@ def decide_for_task(
     if not actor.is_person:
         raise NotAllowed(ONLY_PEOPLE)
     return _decided_before(actor, verdict, asked), False
+
+
+def _spent(actor: Actor, key: Key | None) -> Exists:
+    """Whether the caller's key asked for something before, in its time."""
+    lifetime = timedelta(seconds=settings.IDEMPOTENCY_TTL_SECONDS)
+    asked = Approval.objects.filter(requested_by=actor.principal, created_at__gte=Now() - lifetime)
+    return Exists(asked.filter(idempotency_key=key.value) if key else asked.none())
 
 
 def _decided_before(actor: Actor, verdict: str, asked: QuerySet[Approval]) -> Approval:

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from psycopg import errors
 
 from audit.actor import Actor
-from audit.errors import Busy, Invalid, KeyReused, NotAllowed, Stale
+from audit.errors import OTHER_BODY, Busy, Invalid, KeyReused, NotAllowed, Stale
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Audited)
@@ -137,5 +137,5 @@ def held(model: type[Row], owner: str, actor: Actor, key: Key) -> Row | None:
         return None
     row = mine.first()
     if row and row.request_digest != key.digest:
-        raise KeyReused("This Idempotency-Key came with another body before; use a new key for a new request.")
+        raise KeyReused(OTHER_BODY)
     return row

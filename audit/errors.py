@@ -45,6 +45,9 @@ class Conflict(DomainError):
     """The state of things does not allow it now."""
 
 
+OTHER_BODY = "This Idempotency-Key came with another body before; use a new key for a new request."
+
+
 class KeyReused(DomainError):
     """The idempotency key came with another body before."""
 
