@@ -213,7 +213,7 @@ def decide_for_task(
     task = Task.objects.readable_by(actor).annotate(spent=_spent(actor, key)).filter(pk=task_id).first()
     if not task:
         raise NotFound("There is no such task, or it is not yours to read.")
-    if task.spent:
+    if task.spent:  # type: ignore[attr-defined]
         raise KeyReused(OTHER_BODY)
     asked = Approval.objects.whole().filter(task=task, **({"approver_role": approver_role} if approver_role else {}))
     open_ones = list(asked.waiting())
