@@ -316,7 +316,7 @@ def walk(examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(400)  # seconds, of which it takes a few; a walk that fails is then made as short as can be, for 300
 def test_no_walk_over_the_verbs_breaks_a_rule(store: None) -> None:
-    walk(examples=20, steps=40)
+    walk(examples=10, steps=40)
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 """Requests made out of the API's description, good and bad ones, against a real server: nothing that it answers is undescribed.
 
-The normal run is short and always the same; SCHEMATHESIS_EXAMPLES=500 looks longer and elsewhere.
+Always the same ones; SCHEMATHESIS_EXAMPLES=500 looks longer and elsewhere.
 """
 
 import os
@@ -67,6 +67,7 @@ def world(door: Open, caller: str) -> World:
     return World(door, caller)
 
 
+@pytest.mark.long
 @schema.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @pytest.mark.parametrize("caller", CALLERS)

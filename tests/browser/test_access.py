@@ -20,8 +20,13 @@ def faults(page: Page) -> list[str]:
     return [f"{rule['id']}: {node['html'][:120]}" for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [{}, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param({}, "light", id="wide-light"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in (({}, "dark"), (PHONE, "light"), (PHONE, "dark"))),
+    ],
+)
 def test_no_page_of_the_inbox_has_a_serious_fault(finance_door: Door, enter: Enter, scheme: str, size: dict[str, Any]) -> None:
     plain, grave = ask(finance_door, "Plain", link="https://example.com/a"), ask(finance_door, "Grave", risk="high")
     page = enter("maria", "manager", color_scheme=scheme, **size)
