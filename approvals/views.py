@@ -126,7 +126,8 @@ def _restores(request: HttpRequest) -> bool:
 
 def _has(request: HttpRequest, etag: str) -> bool:
     """Whether the reader has this state already."""
-    return etag in parse_etags(request.headers.get("If-None-Match", ""))
+    # Weakly compared (RFC 9110, 13.1.2): compression makes a tag a weak one.
+    return etag in (tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", "")))
 
 
 def _tab(request: HttpRequest) -> str:

@@ -73,8 +73,8 @@ class Measurements:
     def _open(self, number: int, seconds: float) -> Seen:
         fresh = [f"{self.run}-{number}-{count}" for count in range(int(FASTEST * seconds))]
         seen = send(self.opening, fresh, seconds, again=False)
-        # Each process takes every second key, one after the other; a hundred less, as one may be ahead of the other.
-        self.keys = fresh[: max(len(seen.times) - 100, 2)]
+        # Each process takes every second key, one after the other; half of them, as one may be far ahead of the other.
+        self.keys = fresh[: max(len(seen.times) // 2, 2)]
         return seen
 
     def _decide(self, number: int, seconds: float) -> Seen:

@@ -34,7 +34,7 @@ INSERT INTO sessions (id, version, role, task_id, status, metadata, trace_id, cr
 INSERT INTO approvals (id, version, task_id, approver_role, status, notes, created_at, reason, from_role, requested_by,
     requested_by_name, decided_by_name, expires_at)
   SELECT uuidv7(), 1, task, 'manager', 'pending', '', at, 'The quarter needs it: no. ' || i, 'finance', 'local|finance-agent',
-    'finance-agent', '', now() + make_interval(days => 2, secs => i)
+    'finance-agent', '', now() + make_interval(days => 2, mins => 30, secs => i)
   FROM made WHERE task IS NOT NULL;
 INSERT INTO audit_events (id, event_type, role, timestamp, trace_id, metadata, actor, actor_id, actor_kind, subject_type, subject_id,
     version, digest)
