@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -48,3 +48,27 @@ class RoleAdmin(GroupAdmin):
     def get_queryset(self, request: Any) -> Any:
         """With their holders, in one query more."""
         return super().get_queryset(request).prefetch_related("user_set")
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for the type checker alone
+    """People. Their name here is who they are in the audit, so it stays; who leaves is made inactive, not deleted."""
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Personal info"), {"fields": ("first_name", "last_name", "email")}),
+        (_("Roles"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ("groups",)
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
+        """Four eyes look at names: who could take another one would be somebody else."""
+        return ("last_login", "date_joined", *(("username",) if obj else ()))
+
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        """A freed name would come to somebody else with all that was done under it."""
+        return False

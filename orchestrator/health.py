@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -16,6 +17,8 @@ from orchestrator import __version__
 from orchestrator.api.problems import is_api, problem
 
 log = logging.getLogger(__name__)
+#: What values of no sense in an address or a form raise in Django admin.
+NONSENSE = (ValueError, OverflowError, ValidationError, DataError)
 AWAY = "The database cannot be reached right now; try again in a few seconds."
 
 
@@ -33,7 +36,10 @@ class OutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Only an outage is ours; any other error is a defect and goes on."""
+        """Only an outage is ours; any other error is a defect and goes on (what Django admin makes of an odd address is 400)."""
+        if request.path_info.startswith("/admin/") and isinstance(error, NONSENSE):
+            log.warning("admin cannot read %s: %s", request.path_info, type(error).__name__)
+            raise BadRequest from error
         return unavailable(request, error) if is_outage(error) else None
 
 

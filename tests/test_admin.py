@@ -214,3 +214,31 @@ def test_a_role_is_called_as_tasks_and_tokens_can_name_it(admin: Client, typed: 
 def test_the_list_of_roles_says_who_holds_them(admin: Client) -> None:
     User.objects.create(username="lea", first_name="Lea", last_name="Ott").groups.add(Group.objects.create(name="legal"))
     assert "Lea Ott" in text(admin.get("/admin/auth/group/"))
+
+
+def test_a_persons_name_stays_and_nobody_is_deleted(admin: Client, django_user_model: Any) -> None:
+    felix = django_user_model.objects.create_user("felix", password="a-long-password")
+    page = admin.get(f"/admin/auth/user/{felix.pk}/change/").content.decode()
+    assert 'name="username"' not in page and 'name="groups"' in page
+    admin.post(f"/admin/auth/user/{felix.pk}/change/", {"username": "maria", "is_active": "on"})
+    assert admin.post(f"/admin/auth/user/{felix.pk}/delete/", {"post": "yes"}).status_code == 403
+    felix.refresh_from_db()
+    assert felix.username == "felix"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "approvals/approval/?created_at__year=99999999999",
+        "r/1/x/",
+        "agent_sessions/session/?created_at__gte=x",
+        "auth/user/999999999999999999999/change/",
+    ],
+)
+def test_an_odd_address_is_no_error_of_ours(admin: Client, path: str) -> None:
+    assert admin.get(f"/admin/{path}").status_code in (302, 400, 404)
+
+
+def test_an_action_on_what_is_no_row_is_no_error_of_ours(admin: Client, asked: Approval) -> None:
+    said = {"action": "expire", "_selected_action": "nonsense"}
+    assert admin.post("/admin/approvals/approval/", said).status_code in (200, 302, 400)
