@@ -1,11 +1,13 @@
 """What the tests share: the same people, a clean database, a real server on loopback."""
 
+import itertools
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -91,11 +93,17 @@ def empty() -> None:
         cursor.execute("; ".join([*statements, "SET session_replication_role = origin"]))
 
 
+#: Ports of this process alone, below those that the system gives to outgoing connections: nobody else listens there by chance.
+PORTS = itertools.count(12_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + os.getpid() % 4_000)
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, another one each time."""
+    for port in PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
 
 
 def test_database_url() -> str:
