@@ -28,11 +28,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(fields=['to_role', '-created_at', '-id'], name='tasks_to_role'),
+            index=models.Index(fields=['to_role', '-created_at', '-id'], include=('task_type',), name='tasks_to_role'),
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(fields=['from_role', '-created_at', '-id'], include=('to_role',), name='tasks_from_role'),
+            index=models.Index(fields=['from_role', '-created_at', '-id'], include=('to_role', 'task_type'), name='tasks_from_role'),
         ),
         migrations.AddIndex(
             model_name='task',
