@@ -24,7 +24,7 @@ live: venv ## let the demo's agents work, through the API of a running `make run
 	@$(BIN)/python manage.py demo --live $(ARGS)
 
 test: venv ## run the tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-long: venv ## run the tests that take long: races by the thousand, a million rows, random walks
 	$(BIN)/python -m pytest -m long $(ARGS)
