@@ -74,6 +74,11 @@ def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) 
         teardown_databases(made, verbosity=0)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(database: None) -> None:
+    """The same for the fixtures of pytest-django, which would make a second database and turn every later test to it."""
+
+
 @pytest.fixture
 def store(database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The real database, committed to, and emptied afterwards; triggers refuse DELETE, so only here they are off."""

@@ -216,8 +216,8 @@ def test_the_list_of_roles_says_who_holds_them(admin: Client) -> None:
     assert "Lea Ott" in text(admin.get("/admin/auth/group/"))
 
 
-def test_a_persons_name_stays_and_nobody_is_deleted(admin: Client, django_user_model: Any) -> None:
-    felix = django_user_model.objects.create_user("felix", password="a-long-password")
+def test_a_persons_name_stays_and_nobody_is_deleted(admin: Client) -> None:
+    felix = User.objects.create_user("felix", password="a-long-password")
     page = admin.get(f"/admin/auth/user/{felix.pk}/change/").content.decode()
     assert 'name="username"' not in page and 'name="groups"' in page
     admin.post(f"/admin/auth/user/{felix.pk}/change/", {"username": "maria", "is_active": "on"})
