@@ -24,6 +24,9 @@ from audit.actor import Actor, Kind
 from orchestrator.identity import own_token
 from tests.described import look
 
+# Or each test client would walk through all static files to start with.
+settings.WHITENOISE_AUTOREFRESH = True
+
 TABLES = ["approvals", "sessions", "tasks", "audit_events", "django_session", "django_admin_log"]
 TABLES += ["auth_user_groups", "auth_user_user_permissions", "auth_group_permissions", "auth_user", "auth_group"]
 
