@@ -6,13 +6,14 @@ from io import BytesIO
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
 from orchestrator import proxy
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
-LARGEST = 1024 * 1024
+LARGEST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 PASSED_OVER = 16 * LARGEST  # of what is too large: who is still sending could not read why it was refused
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models.functions import Now
 
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
@@ -14,8 +15,6 @@ from audit.models import change, insert
 from sessions.may import ends_unclaimed, may_cancel, may_claim, may_end
 from sessions.models import MOVES, NOTIFICATION, OPEN, Session, Task
 from sessions.signals import task_ending
-
-LARGEST = 1024 * 1024  # bytes of a session's metadata, as of any body
 
 
 def open_session(
@@ -149,7 +148,7 @@ def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
 
 def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     """Many small changes must not grow what no single body could bring."""
-    if len(json.dumps(metadata, ensure_ascii=False).encode()) > LARGEST:
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise Invalid("metadata", "The session's metadata would hold more than 1 MiB; remove members by sending them as null.")
     return metadata
 

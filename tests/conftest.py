@@ -7,16 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
@@ -114,6 +118,25 @@ def free_port() -> int:
     raise AssertionError("unreachable")
 
 
+def signed_in(name: str, *roles: str) -> Client:
+    """A browser in which somebody with these roles is signed in."""
+    chief = "admin" in roles
+    user, _new = User.objects.get_or_create(username=name, defaults={"is_staff": chief, "is_superuser": chief})
+    user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
+Enter = Callable[..., Client]
+
+
+@pytest.fixture
+def enter(store: None) -> Enter:
+    """Signs somebody in: `enter("maria", "manager")`."""
+    return signed_in
+
+
 def test_database_url() -> str:
     """Where the tests' own database is, for processes beside the tests."""
     given = connections["default"].get_connection_params()
@@ -123,22 +146,39 @@ def test_database_url() -> str:
 test_database_url.__test__ = False  # type: ignore[attr-defined]
 
 
-@pytest.fixture(scope="session")
-def server(database: None) -> Iterator[str]:
-    """The address of a real server, two worker processes, on the tests' database."""
-    address = f"127.0.0.1:{free_port()}"
-    environment = {
-        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
-        "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "default",
-    }  # fmt: skip
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address]
-    process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=environment)
+@dataclass
+class Served:
+    """A running gunicorn."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def workers(self) -> list[int]:
+        """The numbers of its worker processes."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+
+@contextmanager
+def served(*arguments: str, address: str = "", **environment: str) -> Iterator[Served]:
+    """A real server, two worker processes, on the tests' database and Redis, unless the arguments or the environment say otherwise."""
+    address = address or f"127.0.0.1:{free_port()}"
+    own = {"DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]), "SECRET_KEY": settings.SECRET_KEY}
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address, *arguments]
+    surroundings = {**os.environ, **own, "PYTHONWARNINGS": "default", **environment}
+    process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=surroundings)
     try:
         wait_for(f"http://{address}/livez")
-        yield f"http://{address}"
+        yield Served(f"http://{address}", process)
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(database: None) -> Iterator[str]:
+    """The address of a real server on the tests' database."""
+    with served() as running:
+        yield running.url
 
 
 def wait_for(url: str, seconds: float = 20) -> None:

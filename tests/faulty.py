@@ -1,9 +1,6 @@
 """What the tests of faults need: a server with surroundings of its own, a proxy that holds or cuts a COMMIT, a fast client."""
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,41 +10,10 @@ from threading import Event, Thread
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import connections
 
 from orchestrator.identity import own_token
-from tests.conftest import free_port, test_database_url, wait_for
-
-
-@dataclass
-class Served:
-    """A running gunicorn of two workers."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def workers(self) -> list[int]:
-        """The numbers of its worker processes."""
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
-
-
-@contextmanager
-def served(**environment: str) -> Iterator[Served]:
-    """One on the tests' database and Redis, unless the environment says otherwise."""
-    address = f"127.0.0.1:{free_port()}"
-    own = {"DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]), "SECRET_KEY": settings.SECRET_KEY}
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address]
-    process = subprocess.Popen(
-        [*gunicorn, "orchestrator.wsgi:application"], env={**os.environ, **own, **environment}, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(f"http://{address}/livez")
-        yield Served(f"http://{address}", process)
-    finally:
-        process.terminate()
-        process.wait(20)
-
+from tests.conftest import test_database_url
 
 # --- a fault at the moment of the COMMIT ---------------------------------------------------------------
 

@@ -18,9 +18,9 @@ from redis import Redis
 
 from orchestrator import embedded
 from orchestrator.embedded.engine import Engine
-from tests.conftest import Door
+from tests.conftest import Door, Served, served
 from tests.evidence import count, incomplete, refused, sql
-from tests.faulty import Proxy, Reply, Served, Wire, served
+from tests.faulty import Proxy, Reply, Wire
 
 #: Each keyed route with a body, how often it makes something, and where.
 ROUTES: dict[str, tuple[dict[str, Any], str]] = {

@@ -1,9 +1,6 @@
 """Same key, same answer: over HTTP, against two worker processes, with Redis and without it."""
 
 import hashlib
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -25,7 +22,7 @@ import audit.models
 from audit.action import Key
 from orchestrator.identity import _own_key, own_token
 from sessions import actions
-from tests.conftest import Door, Open, agent, free_port, test_database_url, wait_for
+from tests.conftest import Door, Open, agent, served
 from tests.evidence import NOBODYS, bare, count, incomplete, refused, rewrite, told
 
 #: Each keyed route with a body that makes something (the task it asks about is made by the test), and its table.
@@ -380,30 +377,8 @@ def test_a_copy_of_another_type_in_redis_changes_no_answer(finance_door: Door) -
 @pytest.fixture(scope="module")
 def without_redis(database: None) -> Iterator[str]:
     """The address of a server that finds nobody at REDIS_URL."""
-    address = f"127.0.0.1:{free_port()}"
-    environment = {
-        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": "unix:///nowhere/redis.sock?db=0",
-        "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "default",
-    }  # fmt: skip
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        "python:orchestrator.gunicorn",
-        "-w",
-        "2",
-        "-b",
-        address,
-        "orchestrator.wsgi:application",
-    ]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(f"http://{address}/livez")
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with served(REDIS_URL="unix:///nowhere/redis.sock?db=0") as running:
+        yield running.url
 
 
 def test_without_redis_all_answers_are_the_same(store: None, without_redis: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -24,26 +23,11 @@ from sessions import payload
 from sessions.actions import route_task
 from sessions.models import Task
 from sessions.words import title, visible
-from tests.conftest import person
+from tests.conftest import Enter, person
 from tests.evidence import lapse_approval
 
-Enter = Callable[..., Client]
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
 SHEET = {"HX-Request": "true", "HX-Target": "sheet"}
-
-
-@pytest.fixture
-def enter(store: None) -> Enter:
-    """A browser in which somebody with these roles is signed in."""
-
-    def sign_in(name: str, *roles: str) -> Client:
-        user, _new = User.objects.get_or_create(username=name)
-        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
 
 
 @pytest.fixture

@@ -1,37 +1,19 @@
 """What narrows the inbox, what decides several of it at once, and what asks for a second look: the pages, without a browser."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from approvals.actions import decide
 from approvals.models import Approval
 from audit.actor import Actor
 from audit.models import AuditEvent
-from tests.conftest import person
+from tests.conftest import Enter, person
 from tests.evidence import lapse_approval
 from tests.test_inbox import request_of
-
-Enter = Callable[..., Client]
-
-
-@pytest.fixture
-def enter(store: None) -> Enter:
-    """A browser in which somebody with these roles is signed in."""
-
-    def sign_in(name: str, *roles: str) -> Client:
-        user, _new = User.objects.get_or_create(username=name)
-        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
 
 
 def titles(client: Client, query: str = "") -> list[str]:

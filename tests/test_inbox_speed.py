@@ -6,27 +6,19 @@ from time import process_time
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from approvals.models import Approval
 from tests import many
+from tests.conftest import signed_in
 
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
 SHEET = {"HX-Request": "true", "HX-Target": "sheet"}
 MOST_QUERIES = 8
 BESIDE = 9  # one more where the request that is opened is not among the list's rows
 Get = Callable[[], Any]
-
-
-def signed_in(name: str, *roles: str) -> Client:
-    user = User.objects.create(username=name)
-    user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def milliseconds(get: Get) -> float:

@@ -1,8 +1,5 @@
 """How much one caller may ask in a minute: over all processes, for each caller alone, and also while Redis is away."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,43 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
 from orchestrator.limits import Limit, TooMany
-from tests.conftest import Door, free_port, test_database_url, wait_for
+from tests.conftest import Door, served
 from tests.evidence import refused
 
 LIMIT = 40
 
 
-def limited_site(redis_url: str) -> Iterator[str]:
-    """A server of two processes with a small limit."""
-    address = f"127.0.0.1:{free_port()}"
-    environment = {
-        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": redis_url, "SECRET_KEY": settings.SECRET_KEY,
-        "RATE_LIMIT": str(LIMIT), "SIGN_IN_LIMIT": "5",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "2", "-b", address]
-    process = subprocess.Popen([*command, "orchestrator.wsgi:application"], env=environment)
-    try:
-        wait_for(f"http://{address}/livez")
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(20)
+def limited_site(**environment: str) -> Iterator[str]:
+    """A server with a small limit."""
+    with served(RATE_LIMIT=str(LIMIT), SIGN_IN_LIMIT="5", **environment) as running:
+        yield running.url
 
 
 @pytest.fixture
 def site(store: None) -> Iterator[str]:
-    yield from limited_site(str(settings.CACHES["default"]["LOCATION"]))
+    yield from limited_site()
 
 
 @pytest.fixture
 def site_without_redis(store: None) -> Iterator[str]:
-    yield from limited_site("redis://127.0.0.1:1/0")
+    yield from limited_site(REDIS_URL="redis://127.0.0.1:1/0")
 
 
 def begin_of_a_minute() -> None:

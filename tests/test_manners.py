@@ -9,8 +9,8 @@ from django.test import Client
 from approvals.actions import ask
 from audit.actor import Actor
 from sessions.actions import route_task
-from tests.test_pages import Enter, inline, text
-from tests.test_pages import enter as enter  # the fixture
+from tests.conftest import Enter
+from tests.test_pages import inline, text
 
 OLD, NEW = "a long enough one", "another long enough one"
 

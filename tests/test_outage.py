@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from orchestrator import embedded
-from tests.conftest import Door, free_port, wait_for
+from tests.conftest import Door, free_port, served
 
 
 class Site:
@@ -35,14 +35,8 @@ class Site:
     @contextmanager
     def served(self) -> Iterator[None]:
         """While the block runs."""
-        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "1", "-b", self.url[7:]]
-        process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=self.environment, stderr=subprocess.DEVNULL)
-        try:
-            wait_for(f"{self.url}/livez")
+        with served("-w", "1", address=self.url[7:], **self.environment):
             yield
-        finally:
-            process.terminate()
-            process.wait(20)
 
     def door(self) -> Door:
         """Finance's agent."""

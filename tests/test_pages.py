@@ -1,13 +1,13 @@
 """The pages of dashboard, sessions and audit: who sees what, at what price, whatever stands in the address."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -19,24 +19,9 @@ from audit.actor import Actor
 from audit.models import AuditEvent
 from sessions.actions import claim_task, end_task, open_session, route_task
 from sessions.models import Session, Task
-from tests.conftest import agent, person
+from tests.conftest import Enter, agent, person
 
-Enter = Callable[[str, str], Client]
 HERE = 4  # login session, user, groups, and how many requests wait (the frame)
-
-
-@pytest.fixture
-def enter(store: None) -> Enter:
-    """A browser in which somebody with that role is signed in."""
-
-    def sign_in(name: str, role: str) -> Client:
-        user, _new = User.objects.get_or_create(username=name, defaults={"is_staff": role == "admin", "is_superuser": role == "admin"})
-        user.groups.add(Group.objects.get_or_create(name=role)[0])
-        client = Client(raise_request_exception=False)
-        client.force_login(user)
-        return client
-
-    return sign_in
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """`GET /api/approvals/{id}?wait=`: the answer as soon as there is one, and no place lost while there is none."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
-from django.conf import settings
 
-from tests.conftest import Door, free_port, test_database_url, wait_for
+from tests.conftest import Door, served
 from tests.evidence import fields, lapse_approval, refused, rewrite
 
 
@@ -100,25 +96,12 @@ def test_more_waiters_than_places_leave_room_for_everybody_else(finance_door: Do
 
 
 def test_a_shutdown_answers_the_waiting_with_the_pending_request(finance_door: Door, approval: str) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    environment = {
-        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
-        "SECRET_KEY": settings.SECRET_KEY, "PYTHONWARNINGS": "default",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-w", "1", "-b", address]
-    process = subprocess.Popen([*command, "--graceful-timeout", "4", "orchestrator.wsgi:application"], env=environment)
-    try:
-        wait_for(f"http://{address}/livez")
-        with ThreadPoolExecutor() as pool:
-            said = {"Authorization": finance_door.headers["Authorization"]}
-            url = f"http://{address}/api/approvals/{approval}?wait=30"
-            waiting = pool.submit(httpx.get, url, headers=said, timeout=40)
-            time.sleep(0.7)
-            process.send_signal(signal.SIGTERM)
-            stopped = time.monotonic()
-            answer = waiting.result()
+    with served("-w", "1", "--graceful-timeout", "4") as running, ThreadPoolExecutor() as pool:
+        said = {"Authorization": finance_door.headers["Authorization"]}
+        waiting = pool.submit(httpx.get, f"{running.url}/api/approvals/{approval}?wait=30", headers=said, timeout=40)
+        time.sleep(0.7)
+        running.process.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        answer = waiting.result()
         assert (answer.status_code, answer.json()["status"]) == (200, "pending")
         assert "Retry-After" in answer.headers and time.monotonic() - stopped < 3
-    finally:
-        process.terminate()
-        process.wait(20)

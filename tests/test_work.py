@@ -10,9 +10,8 @@ from approvals.models import Approval
 from audit.actor import Actor
 from sessions.actions import claim_task, open_session, route_task
 from sessions.models import Session, Task
-from tests.conftest import agent, person
-from tests.test_pages import Enter, text
-from tests.test_pages import enter as enter  # the fixture
+from tests.conftest import Enter, agent, person
+from tests.test_pages import text
 
 
 @pytest.fixture

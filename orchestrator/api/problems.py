@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import ResponseHeaders
 
@@ -28,7 +29,6 @@ DETAILS = {
     406: "Only JSON is spoken here: send Accept: application/json.",
     500: "Something went wrong on our side; it has been logged under the trace id.",
 }
-LARGEST = 1024 * 1024
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -89,7 +89,7 @@ class TraceMiddleware:
             return self._plain(request, 400, "The address holds a NUL character.")
         if "\0" in "".join(request.COOKIES.values()):
             return self._plain(request, 400, "A cookie holds a NUL character.")
-        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return self._plain(request, 413, "The body may hold 1 MiB at most.")
         if request.META.get("orchestrator.cut"):
             return self._plain(request, 400, "The body ended before it was complete.")

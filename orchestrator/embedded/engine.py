@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,7 +31,7 @@ def socket_dir(home: Path) -> Path:
     return Path(f"/tmp/orchestrator-{os.geteuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}")  # noqa: S108 - checked before use
 
 
-class Engine:
+class Engine(ABC):
     """What both have in common: a data folder to work in, a socket, a file with the process's number, a log."""
 
     name: ClassVar[str]
@@ -45,13 +46,13 @@ class Engine:
         self.log = home / f"{self.folder}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The program and its arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it serves."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """Make the data folder if there is none."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.conftest import signed_in
 
 # Playwright's synchronous API runs an event loop in this thread; Django would refuse to be asked for anything here.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -118,12 +118,8 @@ def enter(context: Callable[..., BrowserContext], server: str) -> Enter:
     """
 
     def sign_in(name: str, role: str, **options: Any) -> Page:
-        user = User.objects.get_or_create(username=name)[0]
-        user.groups.add(Group.objects.get_or_create(name=role)[0])
-        visitor = Client()
-        visitor.force_login(user)
         profile = context(**options)
-        profile.add_cookies([{"name": "sessionid", "value": visitor.cookies["sessionid"].value, "url": server}])
+        profile.add_cookies([{"name": "sessionid", "value": signed_in(name, role).cookies["sessionid"].value, "url": server}])
         page = profile.new_page()
         page.goto("/approvals/")
         return page

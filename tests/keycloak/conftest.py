@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +13,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, Page
 
 from orchestrator.oidc import LOGIN
 from tests.browser.conftest import browser  # noqa: F401 - a fixture
-from tests.conftest import free_port, test_database_url, wait_for
+from tests.conftest import free_port, served, wait_for
 from tests.plugin import HOME
 
 REALM = Path(__file__).resolve().parents[2] / "deploy" / "keycloak" / "realm.json"
@@ -114,29 +112,10 @@ def keycloak() -> Iterator[Keycloak]:
 @pytest.fixture(scope="session")
 def desk(keycloak: Keycloak, database: None) -> Iterator[str]:
     """A server of ours that trusts it."""
-    environment = {
-        **os.environ, "DATABASE_URL": test_database_url(), "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
-        "SECRET_KEY": settings.SECRET_KEY, "PUBLIC_URL": keycloak.desk, "OIDC_ISSUER_URL": keycloak.issuer,
-        "OIDC_CLIENT_ID": "orchestrator", "OIDC_CLIENT_SECRET": "demo-only-client-secret",
-    }  # fmt: skip
-    gunicorn = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        "python:orchestrator.gunicorn",
-        "-w",
-        "1",
-        "-b",
-        keycloak.desk.removeprefix("http://"),
-    ]
-    process = subprocess.Popen([*gunicorn, "orchestrator.wsgi:application"], env=environment)
-    try:
-        wait_for(f"{keycloak.desk}/livez")
-        yield keycloak.desk
-    finally:
-        process.terminate()
-        process.wait(20)
+    trust = {"PUBLIC_URL": keycloak.desk, "OIDC_ISSUER_URL": keycloak.issuer, "OIDC_CLIENT_ID": "orchestrator"}
+    secret = {"OIDC_CLIENT_SECRET": "demo-only-client-secret"}
+    with served("-w", "1", address=keycloak.desk.removeprefix("http://"), **trust, **secret) as running:
+        yield running.url
 
 
 Enter = Callable[..., Page]
