@@ -12,6 +12,9 @@ KEYCLOAK_SHA256 := 27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0
 KEYCLOAK_HOME ?= $(CURDIR)/var/keycloak-$(KEYCLOAK)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url
 
+# Hundreds of processes of the tests read the same code: compile it once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run live test test-long test-keycloak bench screenshots lint fmt lock reset venv install
 
 help: ## list the targets
@@ -24,7 +27,7 @@ live: venv ## let the demo's agents work, through the API of a running `make run
 	@$(BIN)/python manage.py demo --live $(ARGS)
 
 test: venv ## run the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-long: venv ## run the tests that take long: races by the thousand, a million rows, random walks
 	$(BIN)/python -m pytest -m long $(ARGS)

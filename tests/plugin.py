@@ -12,6 +12,8 @@ os.environ["ORCHESTRATOR_HOME"] = str(HOME)
 # The tests are one caller in a great hurry; tests/test_limits.py sets its own.
 os.environ["RATE_LIMIT"] = os.environ["SIGN_IN_LIMIT"] = "1000000000"
 
+import psycopg  # noqa: E402
+
 from orchestrator import embedded  # noqa: E402 - after the home is named
 
 engines: list[embedded.Engines] = []
@@ -24,6 +26,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     wanted = {"postgres": not os.environ.get("DATABASE_URL"), "redis": not os.environ.get("REDIS_URL")}
     if any(wanted.values()):
         engines.append(embedded.start(HOME, **wanted))
+    if wanted["postgres"]:
+        _log_what_takes_long()
+
+
+def _log_what_takes_long() -> None:
+    """Into postgres.log, for whoever wonders why a test was slow."""
+    with psycopg.connect(embedded.database_url(HOME), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET log_min_duration_statement = '400ms'")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

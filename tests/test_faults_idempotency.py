@@ -29,6 +29,8 @@ ROUTES: dict[str, tuple[dict[str, Any], str]] = {
     "/approvals": ({"approver_role": "manager"}, "approvals"),
     "/audit/ingest": ({"source": "crm", "category": "customer", "action": "moved"}, "audit_events"),
 }
+#: The two that agents wait for; with `make test-long` all of them.
+EACH_ROUTE = [pytest.param(route, marks=[] if route in ("/tasks/route", "/approvals") else pytest.mark.long) for route in ROUTES]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def kill_workers(behind: Served) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", EACH_ROUTE)
 def test_a_worker_killed_before_the_commit_leaves_nothing_and_the_retry_executes_once(
     own_door: Door, proxy: Proxy, behind: Served, route: str
 ) -> None:
@@ -116,7 +118,7 @@ def test_a_worker_killed_before_the_commit_leaves_nothing_and_the_retry_executes
     assert call.made() == 1 and incomplete() == []
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", EACH_ROUTE)
 def test_a_worker_killed_after_the_commit_but_before_the_reply_has_done_it_and_the_retry_replays(
     own_door: Door, proxy: Proxy, behind: Served, route: str
 ) -> None:
@@ -135,7 +137,7 @@ def test_a_worker_killed_after_the_commit_but_before_the_reply_has_done_it_and_t
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-it-arrives", "after-it-was-done"])
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", EACH_ROUTE)
 def test_a_connection_lost_during_the_commit_is_503_and_the_retry_leaves_exactly_one_row(
     own_door: Door, proxy: Proxy, route: str, after: bool
 ) -> None:
@@ -153,7 +155,7 @@ def test_a_connection_lost_during_the_commit_is_503_and_the_retry_leaves_exactly
     assert call.made() == 1 and incomplete() == []
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", EACH_ROUTE)
 def test_while_the_first_call_is_stuck_each_duplicate_is_409_within_a_second(own_door: Door, proxy: Proxy, route: str) -> None:
     call = Call(own_door, route)
     with proxy.fault() as fault, sent(call) as first:
@@ -173,7 +175,7 @@ def test_while_the_first_call_is_stuck_each_duplicate_is_409_within_a_second(own
 
 
 @pytest.mark.parametrize(("code", "status"), [("XX000", 500), ("58030", 503), ("53100", 503)])
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", EACH_ROUTE)
 def test_a_call_that_fails_in_the_database_consumes_no_key(finance_door: Door, route: str, code: str, status: int) -> None:
     """Whatever PostgreSQL breaks down with while the event is written: a defect of its own, a bad disk, a full one."""
     call = Call(finance_door, route)
@@ -375,6 +377,7 @@ def test_a_frozen_redis_costs_a_moment_and_changes_no_answer(store: None, redis:
     assert count("sessions") == 2
 
 
+@pytest.mark.long
 def test_another_server_than_redis_at_its_address_changes_no_answer(store: None) -> None:
     """A web server answers Redis's questions with errors of its own."""
     with served() as web, served(REDIS_URL=f"redis://{web.url[7:]}/0") as mistaken, Wire(mistaken.url, "/sessions", OPENING) as wire:

@@ -6,6 +6,7 @@ import hmac
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -387,14 +388,17 @@ def token(home: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+def busy() -> float:
+    """Seconds that the processes which ended so far computed: the other tests run beside them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_command_prints_a_token_and_nothing_else_quickly_without_any_engine(tmp_path: Path) -> None:
     token(tmp_path, "somebody")  # makes the key
-    seconds = []
-    for _ in range(2):
-        began = time.monotonic()
-        done = token(tmp_path, "finance-agent", "--role", "Finance", "--role", "agent", "--ttl", "90")
-        seconds.append(time.monotonic() - began)
-    assert min(seconds) < 2  # 0.6 s on a quiet machine; the other tests run beside this one
+    before = busy()
+    done = token(tmp_path, "finance-agent", "--role", "Finance", "--role", "agent", "--ttl", "90")
+    assert busy() - before < 2  # 0.6 s on a quiet machine; on one core of a busy one it takes up to twice that
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
     found = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
     assert (found["sub"], found["realm_access"]["roles"], found["exp"] - found["iat"]) == ("finance-agent", ["finance", "agent"], 90)

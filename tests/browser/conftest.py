@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.conftest import signed_in
@@ -131,3 +132,10 @@ def enter(context: Callable[..., BrowserContext], server: str) -> Enter:
 def page(enter: Enter) -> Page:
     """Maria, manager, in her inbox."""
     return enter("maria", "manager")
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core calls serious or critical: rule, and where."""
+    page.wait_for_timeout(200)  # colours that fade in are measured when they are there
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]

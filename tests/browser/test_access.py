@@ -3,21 +3,13 @@
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Response, expect
 
-from tests.browser.conftest import Enter
+from tests.browser.conftest import Enter, faults
 from tests.browser.desk import PHONE, approve, ask, ask_in_turn, box, heading, outcome, sideways
 from tests.conftest import Door
 
 pytestmark = pytest.mark.browser
-
-
-def faults(page: Page) -> list[str]:
-    """What axe-core calls serious or critical: rule, and where."""
-    page.wait_for_timeout(200)  # colours that fade in are measured when they are there
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize(

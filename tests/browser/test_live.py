@@ -94,7 +94,7 @@ def test_a_resized_note_and_every_swap_leave_the_console_clean(page: Page, finan
     expect(outcome(page)).to_contain_text("approved by maria (you)")
 
 
-@pytest.mark.parametrize("width", [768, 960, 961, 1024])
+@pytest.mark.parametrize("width", [961, *(pytest.param(width, marks=pytest.mark.long) for width in (768, 960, 1024))])
 def test_at_any_width_there_is_room_to_read(enter: Enter, finance_door: Door, width: int) -> None:
     approval = ask(finance_door, "First")
     page = enter("maria", "manager", viewport={"width": width, "height": 800})

@@ -7,11 +7,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sessions.models import Session, Task
-from tests.browser.conftest import Enter, Watch
+from tests.browser.conftest import Enter, Watch, faults
 from tests.conftest import Door
 
 pytestmark = pytest.mark.browser
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "wide": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": PHONE,
+    "dark phone": {**PHONE, "color_scheme": "dark"},
+}
 #: Each page by who looks at it; {session}, {approval} and {trace} are of one piece of work that waits.
 PAGES = {
     "maria": ["/", "/sessions/", "/sessions/?q=zzz", "/sessions/?state=odd", "/sessions/{session}/", "/password/", "/nowhere", "/audit/"],
@@ -49,7 +55,7 @@ def each(page: Page, name: str, task: Task) -> Any:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("look", ["phone", "dark"])
+@pytest.mark.parametrize("look", ["phone", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_page_fits_and_everything_can_be_pressed(enter: Enter, watch: Watch, finance_door: Door, name: str, look: str) -> None:
     watch.expected = {400, 403, 404}
     task = handed(finance_door)
@@ -62,6 +68,16 @@ def test_every_page_fits_and_everything_can_be_pressed(enter: Enter, watch: Watc
         else:
             paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
             assert paper == "rgb(20, 21, 26)", path
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_a_serious_fault(enter: Enter, watch: Watch, finance_door: Door, name: str, look: str) -> None:
+    watch.expected = {400, 403, 404}
+    task = handed(finance_door)
+    page = enter(name, ROLES[name], **LOOKS[look])
+    assert {path: found for path in each(page, name, task) if (found := faults(page))} == {}
 
 
 @pytest.mark.parametrize("name", PAGES)
