@@ -203,7 +203,7 @@ TEMPLATES = [
 # --- stores --------------------------------------------------------------------------------------------
 DATABASES = {
     "default": {
-        **dj_database_url.parse(DATABASE_URL or embedded.database_url(ORCHESTRATOR_HOME)),
+        **dj_database_url.parse(DATABASE_URL or embedded.database_url(ORCHESTRATOR_HOME), engine="orchestrator.postgres"),
         # With fixed threads a kept, checked connection fails at once while the database is down and is back at once.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,

@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.db.backends.postgresql import base
 
 from orchestrator import embedded
-from tests.conftest import Door, free_port, served
+from tests.conftest import Door, free_port, served, test_database_url
+from tests.evidence import sql
 
 
 class Site:
@@ -105,3 +109,13 @@ def test_before_the_tables_are_there_the_answer_is_503_too(site: Site) -> None:
         assert httpx.get(f"{site.url}/livez").status_code == 200
         site.migrate()
         assert door.route().status_code == 202
+
+
+def test_a_connection_that_postgresql_ended_is_noticed_and_a_quiet_one_is_not_asked(store: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = sql("SELECT pg_backend_pid()")[0][0]
+    with monkeypatch.context() as quiet:
+        quiet.setattr(base.DatabaseWrapper, "is_usable", lambda connection: pytest.fail("It was asked."))
+        assert connection.is_usable()
+    with psycopg.connect(test_database_url(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 2000)", [ours])
+    assert not connection.is_usable()
