@@ -10,6 +10,7 @@ from django.db.models import BooleanField, Case, F, Func, IntegerField, Q, Value
 from django.db.models.lookups import GreaterThan
 
 from audit.actor import Actor
+from audit.lanes import few
 from sessions.models import Session, SessionQuerySet
 from sessions.words import TITLED
 
@@ -44,7 +45,7 @@ def chosen(
     if not text:
         return lanes(actor, role, status)
     named = text.strip().lower()
-    found = Session.objects.filter(pk__in=_matches(lanes(actor), text)).exclude(role=named)
+    found = few(Session.objects.filter(pk__in=_matches(lanes(actor), text))).exclude(role=named)
     others = found.concerning(actor) if wide else found.of_roles(actor)
     if role and role != named:
         return others.filter(role=role).effective(status)

@@ -137,8 +137,8 @@ def test_a_list_takes_no_longer_at_a_million_rows_than_at_a_thousand(
     slow: dict[str, tuple[float, float]] = {}
     for _ in range(4):  # the machine may be busy with something else
         large = pages(callers, slow or small)
-        # Counting `total` on to 10,000 is one more millisecond or two for the whole list, whatever its size.
-        slow = {name: (round(small[name], 1), round(took, 1)) for name, took in large.items() if took > 1.2 * small[name] + 2}
+        # Counting `total` from 1,000 on to 10,000 takes up to four milliseconds, however many there are beyond.
+        slow = {name: (round(small[name], 1), round(took, 1)) for name, took in large.items() if took > 1.2 * small[name] + 4}
         if not slow:
             return
     assert slow == {}
@@ -226,7 +226,8 @@ def children(pid: int) -> list[int]:
 
 def memory() -> int:
     """What the server's workers hold resident, in MiB."""
-    workers = [worker for child in children(os.getpid()) for worker in children(child)]
+    servers = [child for child in children(os.getpid()) if b"gunicorn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    workers = [worker for server in servers for worker in children(server)]
     return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in workers) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
@@ -245,4 +246,4 @@ def test_the_export_of_a_million_events_begins_at_once_and_needs_no_more_memory_
             lines += piece.count(b"\n")
             most = max(most, memory()) if number % 500 == 0 else most
     assert lines == LARGE + (form == "csv")
-    assert most - before < 60  # a million events are 400 MB
+    assert before and most - before < 20  # MiB; a million events are 400
