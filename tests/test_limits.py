@@ -66,7 +66,7 @@ def test_without_redis_each_process_holds_to_the_limit_also_for_decisions(site_w
     assert set(decisions) == {404, 429} and decisions[404] <= 2 * LIMIT
 
 
-@pytest.mark.parametrize("where", ["site", "site_without_redis"])
+@pytest.mark.parametrize("where", ["site", pytest.param("site_without_redis", marks=pytest.mark.long)])
 def test_a_password_is_not_guessed_quickly_and_guessing_locks_nobody_else_out(where: str, request: pytest.FixtureRequest) -> None:
     site = request.getfixturevalue(where)
     begin_of_a_minute()

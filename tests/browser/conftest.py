@@ -94,12 +94,14 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def context(browser: Browser, store: None, server: str, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
-    """A fresh profile: `context(java_script_enabled=False)`; Playwright's options."""
+    """A fresh profile: `context(java_script_enabled=False)`; Playwright's options. Without motion: colours are there at once."""
     opened: list[BrowserContext] = []
 
     def fresh(**options: Any) -> BrowserContext:
         profile = browser.new_context(
-            base_url=server, timezone_id="Europe/Berlin", **{"viewport": {"width": 1440, "height": 900}, **options}
+            base_url=server,
+            timezone_id="Europe/Berlin",
+            **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **options},
         )
         profile.set_default_timeout(10_000)
         profile.on("page", watch.page)
