@@ -98,11 +98,8 @@ def context(browser: Browser, store: None, server: str, watch: Watch) -> Iterato
     opened: list[BrowserContext] = []
 
     def fresh(**options: Any) -> BrowserContext:
-        profile = browser.new_context(
-            base_url=server,
-            timezone_id="Europe/Berlin",
-            **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **options},
-        )
+        usual = {"viewport": {"width": 1440, "height": 900}, "timezone_id": "Europe/Berlin", "reduced_motion": "reduce"}
+        profile = browser.new_context(base_url=server, **{**usual, **options})
         profile.set_default_timeout(10_000)
         profile.on("page", watch.page)
         opened.append(profile)
