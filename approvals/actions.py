@@ -14,7 +14,7 @@ from approvals.care import why_twice
 from approvals.models import DECIDED, Approval
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
-from audit.errors import OTHER_BODY, Conflict, DomainError, Invalid, KeyReused, NotAllowed, NotFound
+from audit.errors import Conflict, DomainError, Invalid, KeyReused, NotAllowed, NotFound
 from audit.models import change, event, insert
 from sessions.actions import expire_session, locked_task
 from sessions.models import Session, Task, retention
@@ -214,7 +214,7 @@ def decide_for_task(
     if not task:
         raise NotFound("There is no such task, or it is not yours to read.")
     if task.spent:  # type: ignore[attr-defined]
-        raise KeyReused(OTHER_BODY)
+        raise KeyReused()
     asked = Approval.objects.whole().filter(task=task, **({"approver_role": approver_role} if approver_role else {}))
     open_ones = list(asked.waiting())
     mine = [approval for approval in open_ones if not why_not_decide(actor, approval)]

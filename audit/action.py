@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from psycopg import errors
 
 from audit.actor import Actor
-from audit.errors import OTHER_BODY, Busy, Invalid, KeyReused, NotAllowed, Stale
+from audit.errors import Busy, Invalid, KeyReused, NotAllowed, Stale
 from audit.models import Audited
 
 Row = TypeVar("Row", bound=Audited)
@@ -74,8 +74,8 @@ def action(run: Callable[P, T]) -> Callable[P, T]:
 
 
 def allow_changing(actor: Actor) -> None:
-    """Whoever holds no place on the org chart, an auditor above all, changes nothing; admin excepted."""
-    if not (actor.org_roles or actor.is_admin):
+    """Raise NotAllowed unless the caller may change anything at all."""
+    if not actor.may_change:
         raise NotAllowed("You hold no role on the org chart, so you change nothing.")
 
 
@@ -137,5 +137,5 @@ def held(model: type[Row], owner: str, actor: Actor, key: Key) -> Row | None:
         return None
     row = mine.first()
     if row and row.request_digest != key.digest:
-        raise KeyReused(OTHER_BODY)
+        raise KeyReused()
     return row

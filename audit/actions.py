@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from audit.action import Key, impatient
 from audit.actor import Actor
-from audit.errors import OTHER_BODY, Invalid, KeyReused
+from audit.errors import Invalid, KeyReused
 from audit.models import AuditEvent
 
 LONGEST_NAME = 42  # of category and action together: the event's name has 50
@@ -50,5 +50,5 @@ def _before(told: AuditEvent, key: Key | None) -> AuditEvent:
     """The event that the same key made."""
     before = AuditEvent.objects.get(pk=told.pk)
     if key and before.metadata.get("request_digest") != key.digest:
-        raise KeyReused(OTHER_BODY)
+        raise KeyReused()
     return before

@@ -40,6 +40,11 @@ class Actor:
         return self.kind == Kind.PERSON
 
     @property
+    def may_change(self) -> bool:
+        """Whoever holds no place on the org chart, an auditor above all, changes nothing; admin excepted."""
+        return bool(self.org_roles) or self.is_admin
+
+    @property
     def is_admin(self) -> bool:
         """May do what a holder of any role may do, four eyes excepted."""
         return "admin" in self.roles

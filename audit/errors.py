@@ -45,13 +45,13 @@ class Conflict(DomainError):
     """The state of things does not allow it now."""
 
 
-OTHER_BODY = "This Idempotency-Key came with another body before; use a new key for a new request."
-
-
 class KeyReused(DomainError):
     """The idempotency key came with another body before."""
 
     slug, status = "idempotency-key-reused", 422
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key came with another body before; use a new key for a new request.")
 
 
 class Busy(DomainError):

@@ -27,7 +27,7 @@ def may_cancel(actor: Actor, task: Task) -> bool:
 
 def verbs(actor: Actor, task: Task) -> list[str]:
     """What the caller can do with the task now: claim, complete, fail, cancel."""
-    if not (task.is_open and (actor.org_roles or actor.is_admin)):
+    if not (task.is_open and actor.may_change):
         return []
     found = ["claim"] if task.status == "pending" and may_claim(actor, task) else []
     for verb, status in (("complete", "completed"), ("fail", "failed")):
