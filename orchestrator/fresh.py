@@ -9,7 +9,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from orchestrator.identity import SAFE, BadToken, brings_token, to_sign_in
+from orchestrator.identity import SAFE, BadToken, to_sign_in
 from orchestrator.oidc import LOGIN, renew
 from orchestrator.provider import ProviderAway, Refused
 
@@ -28,7 +28,7 @@ class FreshMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpResponse | None:
         """Before the view, and before anybody asks for the roles."""
-        if not settings.OIDC_ISSUER_URL or brings_token(request) or not getattr(view, "login_required", True):
+        if not settings.OIDC_ISSUER_URL or not getattr(view, "login_required", True):
             return None
         return self._renewed(request) if request.user.is_authenticated else None
 

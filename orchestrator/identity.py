@@ -172,14 +172,12 @@ def actor_from_user(user: User, request_trace: UUID) -> Actor:
 
 
 class ActorMiddleware(LoginRequiredMiddleware):
-    """Every page needs a login unless its view says otherwise; sets `request.actor`. The API brings its own key."""
+    """Every page needs a login unless its view says otherwise; sets `request.actor`."""
 
     def process_view(
         self, request: HttpRequest, view_func: Any, view_args: tuple[Any, ...], view_kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         """Ask for the login, then name the caller."""
-        if brings_token(request):
-            return None
         if refused := super().process_view(request, view_func, view_args, view_kwargs):
             return refused
         if isinstance(request.user, User):
@@ -191,11 +189,6 @@ class ActorMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
         """To the sign-in page and back."""
         return to_sign_in(request)
-
-
-def brings_token(request: HttpRequest) -> bool:
-    """Whether the request is for the API: no login counts there."""
-    return bool(request.resolver_match and "api" in request.resolver_match.namespaces)
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:

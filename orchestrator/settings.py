@@ -170,6 +170,7 @@ MIDDLEWARE = [
     "orchestrator.health.OutageMiddleware",
     "orchestrator.api.problems.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "orchestrator.api.door.DoorMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

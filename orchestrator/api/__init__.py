@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from csp.decorators import csp_update
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -45,7 +46,7 @@ class Bearer(HttpBearer):
 
 api = DescribedAPI(
     title="Org-Chart Orchestrator", version=__version__, urls_namespace="api", auth=Bearer(), parser=StrictParser(),
-    docs_decorator=lambda view: require_safe(csp_update({"img-src": "data:"})(view)),  # Swagger's stylesheet holds its pictures
+    docs_decorator=lambda view: login_not_required(require_safe(csp_update({"img-src": "data:"})(view))),  # Swagger's style has pictures
     description=DESCRIPTION, servers=[{"url": "/", "description": "This server"}],
 )  # fmt: skip
 api.add_router("/sessions", sessions.router)

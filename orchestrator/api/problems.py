@@ -99,7 +99,6 @@ class TraceMiddleware:
             return problem(request, 406)
         if request.method == "HEAD":
             request.method = "GET"  # the server drops the body
-        request.csrf_processing_done = True  # type: ignore[attr-defined]  # no cookie counts here, so none can be abused
         return None
 
     def _lost_client(self, request: HttpRequest) -> HttpResponse | None:
