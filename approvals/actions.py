@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Exists, Q, QuerySet, Subquery
 from django.db.models.functions import Now
+from django.db.models.sql import UpdateQuery
 from django.dispatch import receiver
 
 from approvals.care import why_twice
@@ -16,6 +17,7 @@ from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, ch
 from audit.actor import SYSTEM, Actor, chart_role, org_role
 from audit.errors import Conflict, DomainError, Invalid, KeyReused, NotAllowed, NotFound
 from audit.models import change, event, insert
+from audit.prepared import Prepared, PreparedUpdate, updating
 from sessions.actions import expire_session, locked_task
 from sessions.models import Session, Task, retention
 from sessions.signals import task_ending
@@ -55,7 +57,7 @@ def ask(
         role = _asking_role(actor, task)
         if not task.is_open:
             raise Conflict(f"The task is {task.status}; only an open task can be approved.", "task-ended")
-        if there := Approval.objects.select_for_update().filter(task=task, approver_role=approver_role, status="pending").first():
+        if there := _open_request.first(task.pk, approver_role):
             there.task = task
             if not there.has_lapsed:
                 return there
@@ -71,6 +73,11 @@ def ask(
             return Made(before, replayed=True)  # whatever became of the task
         raise
     return made if made.replayed or made.row is fresh else _found(actor, made.row, key)
+
+
+@Prepared
+def _open_request(task_id: UUID, approver_role: str) -> QuerySet[Approval]:
+    return Approval.objects.select_for_update().filter(task_id=task_id, approver_role=approver_role, status="pending")
 
 
 def _lifetime(expires_in: int | None) -> timedelta:
@@ -137,16 +144,27 @@ def _decide(*, actor: Actor, approval_id: UUID, verdict: str, note: str, expecte
     return approval
 
 
+@PreparedUpdate
+def _touch_session(approval_id: UUID) -> UpdateQuery:
+    task = Approval.objects.filter(pk=approval_id).values("task_id")
+    return updating(Session.objects.live().filter(task_id=Subquery(task)), updated_at=Now())
+
+
+@Prepared
+def _approval_for_update(id: UUID) -> QuerySet[Approval]:
+    due = Q(status="pending", expires_at__lte=Now())  # the database's clock decides
+    return Approval.objects.whole().select_for_update(of=("self",)).annotate(due=due).filter(pk=id)
+
+
 def _locked(actor: Actor, approval_id: UUID) -> Approval:
     """The request with task and session, locked in the one order; NotFound unless readable, Lapsed if its time is over."""
-    Session.objects.live().filter(task__approvals=approval_id).update(updated_at=Now())
-    rows = Approval.objects.whole().select_for_update(of=("self",))
-    approval = rows.annotate(due=Q(status="pending", expires_at__lte=Now())).filter(pk=approval_id).first()  # the database's clock decides
+    _touch_session(approval_id)
+    approval = _approval_for_update.first(approval_id)
     if not approval or not can_read(actor, approval):
         raise NotFound("There is no such request, or it is not yours to read.")
     if (session := approval.task.carrier) and session.has_lapsed:
         raise Lapsed(lambda: expire_session(session.pk))
-    if approval.due:  # type: ignore[attr-defined]  # annotated above
+    if approval.due:  # type: ignore[attr-defined]  # annotated
         raise Lapsed(lambda: expire_approval(approval_id))
     return approval
 
@@ -286,10 +304,15 @@ def expire_due(batch: int = 500) -> int:
     return sum(sessions) + sum(requests)
 
 
+@Prepared
+def _open_requests(task_id: UUID) -> QuerySet[Approval]:
+    return Approval.objects.select_for_update().filter(task_id=task_id, status="pending").order_by("id")
+
+
 @receiver(task_ending, sender=Task)
 def end_requests(*, task: Task, actor: Actor, role: str, because: str, **_: Any) -> None:
     """An ended task leaves no request open: completing waits for the answer, failing and cancelling take it back."""
-    for approval in Approval.objects.select_for_update().filter(task=task, status="pending").order_by("id"):
+    for approval in _open_requests.all(task.pk):
         approval.task = task
         if approval.has_lapsed:
             _expire(approval)

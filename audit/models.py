@@ -1,6 +1,6 @@
 """AuditEvent, and the two ways to write one: beside a new row, or after a change."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,10 +8,14 @@ from django.contrib.postgres.functions import TransactionNow
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 from django.db.models import sql
+from django.db.models.expressions import DatabaseDefault
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from audit.actor import Actor, Kind
+
+#: SQL and its parameters.
+Statement = tuple[str, Sequence[Any]]
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
@@ -115,14 +119,8 @@ def change(subject: Audited, verb: str, values: dict[str, Any], *, actor: Actor,
     Raises RuntimeError when the row moved on since it was read: then there was no lock, which is a defect.
     """
     subject.version += 1
-    query = type(subject)._default_manager.filter(pk=subject.pk, version=subject.version - 1).query.chain(sql.UpdateQuery)
-    query.add_update_values({**values, "version": subject.version})  # type: ignore[attr-defined]
-    statement, params = query.get_compiler(connection=connection).as_sql()
-    # What the database computes (its clock) comes back in the same round trip.
-    computed = [name for name, value in values.items() if hasattr(value, "resolve_expression")]
-    returning = ", ".join(["version", *(connection.ops.quote_name(name) for name in computed)])
-    told = event(subject, verb, actor=actor, role=role, **details)
-    row = _with_event((f"{statement} RETURNING {returning}", params), told)
+    computed = _computed(values)
+    row = _with_event(_update_sql(subject, values, computed), event(subject, verb, actor=actor, role=role, **details))
     if row is None:
         raise RuntimeError(f"{subject.subject_type} {subject.pk} changed without its lock")
     for name, value in {**values, **dict(zip(computed, row[1:], strict=True))}.items():
@@ -135,7 +133,7 @@ def insert(row: Audited, verb: str, *, actor: Actor, role: str, **details: Any) 
     _with_event((f"{statement} RETURNING version", params), event(row, verb, actor=actor, role=role, **details))
 
 
-def _with_event(statement: tuple[str, Iterable[Any]], told: AuditEvent) -> tuple[Any, ...] | None:
+def _with_event(statement: Statement, told: AuditEvent) -> tuple[Any, ...] | None:
     """What the statement returns; the event is written beside it."""
     (row_sql, row_params), (event_sql, event_params) = statement, _insert_sql(told)
     with connection.cursor() as cursor:
@@ -143,8 +141,36 @@ def _with_event(statement: tuple[str, Iterable[Any]], told: AuditEvent) -> tuple
         return cast("tuple[Any, ...] | None", cursor.fetchone())
 
 
-def _insert_sql(row: models.Model) -> tuple[str, Iterable[Any]]:
-    query = sql.InsertQuery(type(row))
-    query.insert_values(list(row._meta.concrete_fields), [row])
-    ((statement, params),) = query.get_compiler(connection=connection).as_sql()
-    return statement, params
+# SQL is written here, for the ORM takes longer to write these statements than PostgreSQL to run them.
+
+
+def _insert_sql(row: models.Model) -> Statement:
+    """What the row holds; the database fills in its own defaults."""
+    held = [(field, getattr(row, field.attname)) for field in row._meta.concrete_fields]
+    placed = {field.column: _placed(field, value) for field, value in held if not isinstance(value, DatabaseDefault)}
+    columns, places = ", ".join(f'"{column}"' for column in placed), ", ".join(place for place, _ in placed.values())
+    statement = f'INSERT INTO "{row._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608 - names of models
+    return statement, [param for _, params in placed.values() for param in params]
+
+
+def _update_sql(subject: Audited, values: dict[str, Any], computed: list[str]) -> Statement:
+    """The row as it was read gets the values and its new version; what the database computes comes back in the same round trip."""
+    model = subject._meta
+    placed = {name: _placed(cast("models.Field[Any, Any]", model.get_field(name)), value) for name, value in values.items()}
+    columns = "".join(f'"{name}" = {place}, ' for name, (place, _) in placed.items())
+    returned = ", ".join(["version", *computed])
+    statement = f'UPDATE "{model.db_table}" SET {columns}version = %s WHERE id = %s AND version = %s RETURNING {returned}'  # noqa: S608
+    return statement, [*(param for _, params in placed.values() for param in params), subject.version, subject.pk, subject.version - 1]
+
+
+def _computed(values: dict[str, Any]) -> list[str]:
+    """The names of what the database computes (its clock)."""
+    return [name for name, value in values.items() if hasattr(value, "resolve_expression")]
+
+
+def _placed(field: "models.Field[Any, Any]", value: Any) -> Statement:
+    """A column's value: a parameter, or the SQL of what the database computes."""
+    if not hasattr(value, "resolve_expression"):
+        return "%s", [field.get_db_prep_save(value, connection)]
+    compiler = sql.InsertQuery(field.model).get_compiler(connection=connection)
+    return cast(Statement, compiler.compile(value.resolve_expression(compiler.query, allow_joins=False, for_save=True)))

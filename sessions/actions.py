@@ -6,12 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.db.models.sql import UpdateQuery
 
 from audit.action import Key, Lapsed, Made, Versions, action, allow_changing, check_version, held, once
 from audit.actor import SYSTEM, Actor, chart_role, org_role
 from audit.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
 from audit.models import change, insert
+from audit.prepared import Prepared, PreparedUpdate, updating
 from sessions.may import ends_unclaimed, may_cancel, may_claim, may_end
 from sessions.models import MOVES, NOTIFICATION, OPEN, Session, Task
 from sessions.signals import task_ending
@@ -110,9 +113,14 @@ def expire_session(session_id: UUID) -> bool:
     return bool(session)
 
 
+@Prepared
+def _session_for_update(id: UUID) -> QuerySet[Session]:
+    return Session.objects.select_for_update().filter(pk=id)
+
+
 def locked_session(actor: Actor, session_id: UUID) -> Session:
     """The session, locked; raises NotFound unless the caller may read it, Lapsed when its time is over."""
-    session = Session.objects.select_for_update().filter(pk=session_id).first()
+    session = _session_for_update.first(session_id)
     if not session or not can_read(actor, session):
         raise NotFound("There is no such session, or it is not yours to read.")
     if session.has_lapsed:
@@ -259,21 +267,32 @@ def _carry(actor: Actor, read: Session, task: Task) -> None:
     change(session, "updated", values, actor=actor, role=actor.acting_as(session.role), task=task.pk)
 
 
+@PreparedUpdate
+def _touch_carrier(task_id: UUID) -> UpdateQuery:
+    return updating(Session.objects.live().filter(task_id=task_id), updated_at=Now())
+
+
+@Prepared
+def _task_for_update(id: UUID) -> QuerySet[Task]:
+    # Who may read is asked in a query of its own: FOR UPDATE allows no subquery's outer joins.
+    return Task.objects.select_for_update(of=("self",)).whole().filter(pk=id)
+
+
 def locked_task(actor: Actor, task_id: UUID) -> Task:
     """The task with its session, both locked, the session touched (the one lock order); NotFound unless readable."""
-    Session.objects.live().filter(task_id=task_id).update(updated_at=Now())
-    # Who may read is asked in a query of its own: FOR UPDATE allows no subquery's outer joins.
-    task = Task.objects.select_for_update(of=("self",)).whole().filter(pk=task_id).first()
-    if not task or not (_reads_by_role(actor, task) or Task.objects.readable_by(actor).filter(pk=task_id).exists()):
+    _touch_carrier(task_id)
+    task = _task_for_update.first(task_id)
+    if not task or not can_read_task(actor, task):
         raise NotFound("There is no such task, or it is not yours to read.")
     if (session := task.carrier) and session.has_lapsed:
         raise Lapsed(lambda: expire_session(session.pk))
     return task
 
 
-def _reads_by_role(actor: Actor, task: Task) -> bool:
-    """The common cases of Task.objects.readable_by, without asking the database."""
-    return actor.reads_all or actor.holds(task.from_role) or actor.holds(task.to_role)
+def can_read_task(actor: Actor, task: Task) -> bool:
+    """Task.objects.readable_by for one row; the common cases without asking the database."""
+    by_role = actor.reads_all or actor.holds(task.from_role) or actor.holds(task.to_role)
+    return by_role or Task.objects.readable_by(actor).filter(pk=task.pk).exists()
 
 
 @action

@@ -1,8 +1,10 @@
 """The agents' door to approvals: shapes, endpoints, and waiting for the answer."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from pydantic import Field
@@ -13,6 +15,7 @@ from approvals.models import DECIDED, Approval, ApprovalStatus
 from audit.action import allow_changing
 from audit.actor import Actor, actor_of, chart_role
 from audit.errors import Invalid, NotFound
+from audit.prepared import Prepared
 from orchestrator.api import idempotency, waiting
 from orchestrator.api.openapi import says
 from orchestrator.api.paging import Page, Paging, if_match, listed, one
@@ -161,8 +164,13 @@ def read_approval(request: HttpRequest, approval_id: str, query: Query[WaitQuery
     return response
 
 
-def _read(actor: Actor, id: Any) -> Approval:
-    approval = Approval.objects.whole().filter(pk=id).first()
+@Prepared
+def _by_id(id: UUID) -> QuerySet[Approval]:
+    return Approval.objects.whole().filter(pk=id)
+
+
+def _read(actor: Actor, id: UUID) -> Approval:
+    approval = _by_id.first(id)
     if not approval or not actions.can_read(actor, approval):
         raise NotFound("There is no such request, or it is not yours to read.")
     return approval

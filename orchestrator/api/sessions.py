@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from typing_extensions import TypedDict
 
 from audit.actor import actor_of
 from audit.errors import DomainError, Invalid, NotFound
+from audit.prepared import Prepared
 from orchestrator.api import idempotency
 from orchestrator.api.openapi import says
 from orchestrator.api.paging import Page, Paging, if_match, listed, one
@@ -114,11 +117,20 @@ def read_session(request: HttpRequest, session_id: str) -> HttpResponse:
     return _read(request, session_id)
 
 
+@Prepared
+def _by_id(id: UUID) -> QuerySet[Session]:
+    return Session.objects.filter(pk=id)
+
+
+@Prepared
+def _by_task(id: UUID) -> QuerySet[Session]:
+    return Session.objects.filter(task_id=id)
+
+
 def _read(request: HttpRequest, session_id: str) -> HttpResponse:
     carried = session_id.strip().lower().startswith("task-")
     id = path_id("task" if carried else "session", session_id)
-    rows = Session.objects
-    session = rows.filter(task_id=id).first() if carried else rows.filter(pk=id).first() or rows.filter(task_id=id).first()
+    session = _by_task.first(id) if carried else _by_id.first(id) or _by_task.first(id)
     if not session or not actions.can_read(actor_of(request), session):
         raise NotFound("There is no such session, or it is not yours to read.")
     return one(session, shape(session))

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 from pydantic import ConfigDict, model_validator
@@ -13,6 +14,7 @@ from approvals.models import Approval
 from audit.action import allow_changing
 from audit.actor import Actor, actor_of, chart_role
 from audit.errors import Conflict, Invalid, NotFound
+from audit.prepared import Prepared
 from orchestrator.api import idempotency
 from orchestrator.api.approvals import ApprovalOut
 from orchestrator.api.approvals import shape as approval_shape
@@ -179,13 +181,23 @@ def list_tasks(request: HttpRequest, query: Query[TasksQuery]) -> JsonResponse:
 def read_task(request: HttpRequest, task_id: str) -> HttpResponse:
     """One task, with the approvals asked on it."""
     task = _read(actor_of(request), path_id("task", task_id))
-    asked = Approval.objects.whole().filter(task=task).order_by("created_at", "id")
-    return JsonResponse({**shape(task), "approvals": [approval_shape(approval) for approval in asked]}, headers={"ETag": etag(task)})
+    asked = [approval_shape(approval) for approval in _asked_on.all(task.pk)]
+    return JsonResponse({**shape(task), "approvals": asked}, headers={"ETag": etag(task)})
+
+
+@Prepared
+def _asked_on(task_id: UUID) -> QuerySet[Approval]:
+    return Approval.objects.whole().filter(task_id=task_id).order_by("created_at", "id")
+
+
+@Prepared
+def _by_id(id: UUID) -> QuerySet[Task]:
+    return Task.objects.whole().filter(pk=id)
 
 
 def _read(actor: Actor, id: UUID) -> Task:
-    task = Task.objects.readable_by(actor).whole().filter(pk=id).first()
-    if not task:
+    task = _by_id.first(id)
+    if not task or not actions.can_read_task(actor, task):
         raise NotFound("There is no such task, or it is not yours to read.")
     return task
 
