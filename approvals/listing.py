@@ -18,6 +18,7 @@ from approvals.actions import why_not_decide
 from approvals.finding import LOOKED_AT, found
 from approvals.lines import OUTCOMES, Line, midnight
 from approvals.models import Approval
+from approvals.seen import LASTS
 from audit.actor import Actor
 
 PAGE = 50  # rows
@@ -169,6 +170,13 @@ class Listing:
                 self.next_page,
             )
         )
+
+    @property
+    def turns_at(self) -> datetime:
+        """When time alone may change what it shows: a line's last hour or its end, the end of the day; counts are good for a minute."""
+        waiting = [line.approval.expires_at for line in self.lines if not line.outcome]
+        turns = [moment for at in waiting for moment in (at - timedelta(hours=1), at) if moment > self.now]
+        return min([*turns, midnight(self.now), self.now + LASTS])
 
     @property
     def _tabs(self) -> list[str]:

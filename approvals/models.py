@@ -134,6 +134,7 @@ class Approval(Audited):
             models.Index(fields=["expires_at", "id"], name="approvals_due", condition=Q(status="pending")),
             models.Index(fields=["approver_role", "-created_at", "-id"], name="approvals_asked_of"),
             models.Index(fields=["from_role", "-created_at", "-id"], name="approvals_asked_by", include=["approver_role"]),
+            models.Index(fields=["requested_by", "-created_at"], name="approvals_asker"),
             models.Index(fields=["approver_role", "status", "-created_at", "-id"], name="approvals_of_role", include=["expires_at"]),
             models.Index(
                 fields=["from_role", "status", "-created_at", "-id"], name="approvals_from_role", include=["expires_at", "approver_role"]

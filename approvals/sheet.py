@@ -26,7 +26,7 @@ from audit.trail import events_of
 from sessions import payload
 from sessions.words import humanised, role_name, visible
 
-RECORD = timedelta(days=30)
+RECORD, LOOKED_BACK = timedelta(days=30), 1000  # how far back an asker's record goes, and over how many requests
 ENDS = ("approval.approved", "approval.rejected", "approval.expired", "approval.cancelled")
 #: What happened after the verdict, by the task's status.
 AFTERWARDS = {
@@ -207,8 +207,9 @@ class Sheet(Line):
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What became of the asker's requests of the last 30 days: counts that add up to `asked`, and the `median` wait."""
-        mine = Approval.objects.filter(requested_by=self.approval.requested_by, created_at__gte=self.now - RECORD)
+        """What became of the asker's latest requests, 1,000 of 30 days: counts that add up to `asked`, and the `median` wait."""
+        asked = Approval.objects.filter(requested_by=self.approval.requested_by, created_at__gte=self.now - RECORD)
+        mine = asked.order_by("-created_at")[:LOOKED_BACK]
         late, decided = Q(status="pending", expires_at__lte=Now()), Q(status__in=DECIDED)
         waited = ExpressionWrapper(F("decision_at") - F("created_at"), output_field=DurationField())
         counts = mine.aggregate(
@@ -217,4 +218,4 @@ class Sheet(Line):
             waiting=Count("pk", filter=Q(status="pending") & ~late), median=Median(waited, filter=decided, output_field=DurationField()),
             yours=Count("pk", filter=Q(decided_by=self.actor.principal)),
         )  # fmt: skip
-        return {**counts, "median": span(counts["median"]) if counts["median"] is not None else ""}
+        return {**counts, "cut": counts["asked"] == LOOKED_BACK, "median": span(counts["median"]) if counts["median"] is not None else ""}

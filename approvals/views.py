@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -25,6 +24,7 @@ from approvals.forms import Filter, SeveralForm, VerdictForm
 from approvals.lines import Line
 from approvals.listing import LAST_PAGE, PAGE, TABS, Listing, next_after
 from approvals.models import Approval
+from approvals.seen import LASTS, Seen, digest, told_since
 from approvals.several import Several
 from approvals.sheet import Sheet, readable
 from audit.actor import actor_of
@@ -124,10 +124,9 @@ def _restores(request: HttpRequest) -> bool:
     return "HX-History-Restore-Request" in request.headers
 
 
-def _has(request: HttpRequest, etag: str) -> bool:
-    """Whether the reader has this state already."""
-    # Weakly compared (RFC 9110, 13.1.2): compression makes a tag a weak one.
-    return etag in (tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", "")))
+def _tags(request: HttpRequest) -> list[str]:
+    """The states that the reader has already. Weakly compared (RFC 9110, 13.1.2): compression makes a tag a weak one."""
+    return [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
 
 
 def _tab(request: HttpRequest) -> str:
@@ -177,14 +176,19 @@ def _poll(listing: Listing) -> str:
 
 def _rows(request: HttpRequest, listing: Listing) -> HttpResponse:
     """The list, unless the reader has it."""
-    zone, language = request.COOKIES.get("zone", ""), request.headers.get("Accept-Language", "")
-    etag = f'"{sha256(f"{zone} {language} {listing.query} {listing.state}".encode()).hexdigest()[:32]}"'
-    if _has(request, etag):
-        response: HttpResponse = HttpResponseNotModified()
-    else:
-        shown = {"listing": listing, "part": True, "poll": _poll(listing), "headers": _if_changed(etag)}
-        response = render(request, "approvals/inbox.html#rows", shown)
-    response["ETag"] = etag
+    actor, said = listing.actor, (request.COOKIES.get("zone"), request.headers.get("Accept-Language"))
+    by = digest(actor.principal, sorted(actor.roles), listing.query, listing.since, said)[:16]
+    had = [seen for tag in _tags(request) if (seen := Seen.of_tag(tag)) and seen.by == by]
+    if held := next((seen for seen in had if seen.holds(listing.now)), None):
+        return HttpResponseNotModified(headers={"ETag": held.tag})
+    since = int((listing.now - LASTS).timestamp())
+    told = told_since(since)  # before the list is read: what happens meanwhile counts as news
+    seen = Seen(digest(listing.state), by, since, told, int(listing.turns_at.timestamp()))
+    if any(seen.shown == other.shown for other in had):
+        return HttpResponseNotModified(headers={"ETag": seen.tag})
+    shown = {"listing": listing, "part": True, "poll": _poll(listing), "headers": _if_changed(seen.tag)}
+    response = render(request, "approvals/inbox.html#rows", shown)
+    response["ETag"] = seen.tag
     return response
 
 
@@ -196,7 +200,7 @@ def _sheet(request: HttpRequest, id: UUID, status: int = 200, **told: Any) -> Ht
         raise Http404
     if not is_for(request, "sheet"):
         return _page(request, {**_shown(listing, approval), "asked": True, **told}, status)
-    if not told and _has(request, Sheet(approval, listing.now, actor=actor).etag):
+    if not told and Sheet(approval, listing.now, actor=actor).etag in _tags(request):
         return HttpResponseNotModified()
     watched = not told and "If-None-Match" in request.headers
     shown = {**_shown(listing, approval), "asked": True, "watched": watched, **told}

@@ -128,4 +128,4 @@ def _last_cursor(stage: Stage) -> str:
     assert found
     asked = RequestFactory().get("/api/sessions")
     set_actor(asked, AGENT)
-    return next_cursor(asked, SessionsQuery(), Session(pk=found[0], created_at=found[1]), "created_at")
+    return next_cursor(asked, SessionsQuery(), Session(pk=found[0], created_at=found[1]), "created_at", many=True)

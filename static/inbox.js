@@ -166,6 +166,11 @@ showKeys();
 // The latest request of a person's for the sheet wins; a look for news (its element is hidden) never overtakes it.
 let latest = null;
 const isLook = (detail) => detail.requestConfig.elt.hidden;
+// What was read again and found the same has a new tag, which spares the server the next reading.
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
+  const tag = xhr.status === 304 && elt.hasAttribute("hx-headers") && xhr.getResponseHeader("ETag");
+  if (tag) elt.setAttribute("hx-headers", JSON.stringify({ "If-None-Match": tag }));
+});
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   if (detail.target === sheet && !isLook(detail)) latest = detail.xhr;
 });

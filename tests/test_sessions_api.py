@@ -427,6 +427,9 @@ def test_a_total_beyond_ten_thousand_is_said_not_to_be_exact(finance_door: Door)
     sql("SET session_replication_role = origin")
     answer = finance_door.get("/sessions", params={"page_size": 1}).json()
     assert (answer["total"], answer["total_is_exact"]) == (10_000, False)
+    following = finance_door.get("/sessions", params={"page_size": 1, "cursor": answer["next_cursor"]}).json()
+    assert (following["total"], following["total_is_exact"]) == (10_000, False)
+    assert following["sessions"][0]["session_id"] != answer["sessions"][0]["session_id"]
 
 
 def test_many_small_changes_do_not_grow_the_metadata_without_end(finance_door: Door) -> None:

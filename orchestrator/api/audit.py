@@ -18,7 +18,7 @@ from audit.export import export, subject_of
 from audit.models import AuditEvent, AuditEventQuerySet
 from orchestrator.api.idempotency import read_key
 from orchestrator.api.openapi import says
-from orchestrator.api.paging import MOST, Moment, keyset, next_cursor
+from orchestrator.api.paging import MOST, Moment, keyset, next_cursor, read_cursor
 from orchestrator.api.wire import ANY_CASE, UUID_TEXT, Find, FindShort, In, Long, Object, Uuid
 from sessions.models import Session, Task
 
@@ -118,7 +118,7 @@ def ingest(request: HttpRequest, body: EventIn) -> JsonResponse:
 def list_events(request: HttpRequest, query: Query[EventsPage]) -> JsonResponse:
     """The trail, newest first; without the role auditor or admin, of one subject that you may read."""
     size = min(max(query.page_size, 1), MOST)
-    rows = keyset(request, _chosen(request, query), query, "timestamp").order_by("-timestamp", "-id")
+    rows = keyset(_chosen(request, query), read_cursor(request, query), "timestamp").order_by("-timestamp", "-id")
     found = list(rows[: size + 1])
     after = next_cursor(request, query, found[size - 1], "timestamp") if len(found) > size else None
     return JsonResponse({"events": [shape(event) for event in found[:size]], "next_cursor": after})

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NotRequired, Protocol, TypeVar
+from typing import Annotated, Any, NamedTuple, NotRequired, Protocol, TypeVar
 from uuid import UUID
 
 from django.core import signing
@@ -61,26 +61,21 @@ def listed(
     request: HttpRequest, name: str, lanes: Sequence[QuerySet[Row]], query: Paging, shape: Callable[[Row], Mapping[str, Any]],
     beside: tuple[str, ...] = (),
 ) -> JsonResponse:  # fmt: skip
-    """One page of the lanes' rows (with what stands `beside` them), newest first, in the contract's envelope; two queries."""
+    """One page of the lanes' rows (with what stands `beside` them), newest first, in the contract's envelope; at most two queries."""
     span = Q(**{name: at for name, at in (("created_at__gte", query.since), ("created_at__lt", query.until)) if at})
     lanes = [lane.filter(span).select_related(*beside) if beside else lane.filter(span) for lane in lanes]
-    size, page = min(max(query.page_size, 1), MOST), max(query.page, 1)
-    found = _page(request, lanes, query, page, size)
-    total = counted(lanes, COUNTED + 1)
-    members = {
-        name: [shape(row) for row in found[:size]], "total": min(total, COUNTED), "page": page, "page_size": size,
-        "next_cursor": next_cursor(request, query, found[size - 1], "created_at") if len(found) > size else None,
-    }  # fmt: skip
-    return JsonResponse(members if total <= COUNTED else {**members, "total_is_exact": False})
-
-
-def _page(request: HttpRequest, lanes: Sequence[QuerySet[Row]], query: Paging, page: int, size: int) -> list[Row]:
-    """One row more than asked, to know whether there is a next page."""
-    start = 0 if query.cursor else (page - 1) * size
+    size, page, cursor = min(max(query.page_size, 1), MOST), max(query.page, 1), read_cursor(request, query)
+    start = 0 if cursor else (page - 1) * size
     if start + size > FARTHEST:
         raise Invalid("cursor", f"Pages end at row {FARTHEST}; walk on with cursor, from next_cursor.")
-    walked = [keyset(request, lane, query, "created_at") for lane in lanes]
-    return list(newest(walked, start + size + 1)[start:])
+    # One row more than asked, to know whether there is a next page.
+    found = list(newest([keyset(lane, cursor, "created_at") for lane in lanes], start + size + 1)[start:])
+    total = COUNTED + 1 if cursor and cursor.many else counted(lanes, COUNTED + 1)
+    members = {
+        name: [shape(row) for row in found[:size]], "total": min(total, COUNTED), "page": page, "page_size": size,
+        "next_cursor": next_cursor(request, query, found[size - 1], "created_at", total > COUNTED) if len(found) > size else None,
+    }  # fmt: skip
+    return JsonResponse(members if total <= COUNTED else {**members, "total_is_exact": False})
 
 
 class Walked(Protocol):
@@ -92,18 +87,25 @@ class Walked(Protocol):
         """Its members."""
 
 
-def keyset(request: HttpRequest, rows: Rows, query: Walked, column: str) -> Rows:
+class Cursor(NamedTuple):
+    """The row after which to go on, and whether the walk began with more rows than are counted: then nobody counts them again."""
+
+    at: datetime
+    id: UUID
+    many: bool
+
+
+def keyset(rows: Rows, after: Cursor | None, column: str) -> Rows:
     """The rows after the cursor's, by (column, id) descending; all without one."""
-    if not query.cursor:
+    if not after:
         return rows
-    at, id = _read_cursor(request, query)
     # The first condition lets the index begin there; the second leaves out what came before in the same instant.
-    return rows.filter(**{f"{column}__lte": at}).exclude(**{column: at, "id__gte": id})
+    return rows.filter(**{f"{column}__lte": after.at}).exclude(**{column: after.at, "id__gte": after.id})
 
 
-def next_cursor(request: HttpRequest, query: Walked, last: Model, column: str) -> str:
+def next_cursor(request: HttpRequest, query: Walked, last: Model, column: str, many: bool = False) -> str:
     """A signed, opaque cursor to what comes after `last`."""
-    return _signer().sign_object([_bound(request, query), getattr(last, column).isoformat(), str(last.pk)])
+    return _signer().sign_object([_bound(request, query), getattr(last, column).isoformat(), str(last.pk), many])
 
 
 def _signer() -> signing.Signer:
@@ -111,11 +113,14 @@ def _signer() -> signing.Signer:
     return signing.Signer(salt="cursor")
 
 
-def _read_cursor(request: HttpRequest, query: Walked) -> tuple[datetime, UUID]:
+def read_cursor(request: HttpRequest, query: Walked) -> Cursor | None:
+    """The query's cursor, if it has one. Raises Invalid for one that is foreign or broken."""
+    if not query.cursor:
+        return None
     try:
-        bound, at, id = _signer().unsign_object(query.cursor or "")
+        bound, at, id, many = _signer().unsign_object(query.cursor)
         if bound == _bound(request, query):
-            return datetime.fromisoformat(at), UUID(id)
+            return Cursor(datetime.fromisoformat(at), UUID(id), many)
     except (signing.BadSignature, ValueError, TypeError):
         pass
     raise Invalid("cursor", "This cursor does not belong to this list, these filters and this caller; begin without one.")
