@@ -220,12 +220,9 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL or embedded.redis_url(ORCHESTRATOR_HOME),
-        # Names in Redis stand as the code writes them, each user's with a prefix of its own (idempotency:...).
-        "KEY_FUNCTION": lambda key, prefix, version: key,
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 0.2,
             "SOCKET_TIMEOUT": 0.2,
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "IGNORE_EXCEPTIONS": True,  # Redis is for speed: any error is a miss
         },
     }

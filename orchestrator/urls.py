@@ -25,6 +25,7 @@ def unknown(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 
 urlpatterns = [
+    path("api/", api.urls),  # first: most requests go there
     path("", dashboard.show, name="dashboard"),
     path("approvals/", include("approvals.urls")),
     path("sessions/", include("sessions.urls")),
@@ -41,7 +42,6 @@ urlpatterns = [
     path("health", health.health),
     path("livez", health.livez),
     path("status", health.status),
-    path("api/", api.urls),
     re_path(r"^api(?P<rest>/.*)?$", unknown),
 ]
 

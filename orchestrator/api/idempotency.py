@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django_redis import get_redis_connection
 
 from audit.action import Key, Made
 from audit.actor import actor_of
@@ -100,7 +100,7 @@ def _copy(request: HttpRequest, key: Key) -> dict[str, str] | None:
     """The copy, if it is of this very body and as we wrote it: nobody else who writes to Redis makes our answers."""
     name = _name(request, key)
     with suppress(Exception):  # whatever reading garbage raises
-        held: dict[str, str] = cache.get(name)
+        held: dict[str, str] = json.loads(get_redis_connection().get(name))
         if constant_time_compare(held.pop("seal"), _seal(name, held)) and held["digest"] == key.digest:
             return held
     return None
@@ -111,7 +111,7 @@ def _keep(request: HttpRequest, key: Key, born: datetime, said: dict[str, str]) 
     name, copy = _name(request, key), {**said, "digest": key.digest}
     left = int(settings.IDEMPOTENCY_TTL_SECONDS - max(0, (timezone.now() - born).total_seconds()))
     with suppress(Exception):  # the answer stands already
-        cache.set(name, {**copy, "seal": _seal(name, copy)}, timeout=left)
+        get_redis_connection().set(name, json.dumps({**copy, "seal": _seal(name, copy)}), ex=left)
 
 
 def _seal(name: str, copy: dict[str, str]) -> str:
