@@ -20,7 +20,7 @@ from audit.actor import Actor, actor_of
 from audit.models import AuditEvent
 from audit.story import span, tell
 from orchestrator import figures
-from sessions.listing import Row
+from sessions.listing import Notice, Row
 from sessions.models import OPEN, Session, SessionStatus, Task
 from sessions.words import title
 
@@ -34,7 +34,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """The dashboard; or the part of it that changes, for htmx."""
     actor, now = actor_of(request), timezone.now()
     waiting, decided, sessions = figures.waiting(request), figures.decided(actor), figures.sessions(actor)
-    events = figures.latest(actor)
+    events, (work, notices) = figures.latest(actor), figures.handed(actor, NEXT + 1)
     shown = {
         "here": "dashboard", "waiting": waiting, "oldest": span(now - waiting.oldest) if waiting.oldest else "",
         "decided": decided, "decided_today": decided["approved"] + decided["rejected"],
@@ -43,7 +43,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "active": figures.written(sessions["active"]), "untouched": figures.written(sessions["untouched"]),
         "states": _states(sessions), "day": figures.day(actor),
         "next": [Line(approval, now) for approval in Approval.objects.waiting_for(actor).whole()[:NEXT]] if waiting.count else [],
-        "work": [Row(session, now) for session in figures.to_pick_up(actor, NEXT)] if sessions["waiting"] else [],
+        "work": [Row(task.session, now) for task in work[:NEXT]], "notices": [Notice(task, now) for task in notices],
         "work_count": figures.written(sessions["waiting"]), "lines": tell(events, _about(events), LONGEST),
     }  # fmt: skip
     if is_for(request, "live"):

@@ -13,7 +13,7 @@ from django.utils import timezone
 from approvals.models import DECIDED, Approval
 from audit.actor import Actor, actor_of
 from audit.models import AuditEvent
-from sessions.models import OPEN, Session, SessionQuerySet, SessionStatus, Task
+from sessions.models import NOTIFICATION, OPEN, Session, SessionStatus, Task
 
 COUNTED = 1000  # beyond that a count reads "1,000+"
 LATEST = 10_000  # decisions that the median is taken of
@@ -85,9 +85,13 @@ def sessions(actor: Actor) -> dict[str, int]:
     return {**dict.fromkeys(lists, 0), **Counter(word for word, _pk in found[0].union(*found[1:], all=True))}
 
 
-def to_pick_up(actor: Actor, most: int) -> SessionQuerySet:
-    """Work that waits for the reader's roles, what waits longest first."""
-    return Session.objects.to_pick_up(actor).select_related("task").order_by("task__created_at", "id")[:most]
+def handed(actor: Actor, most: int) -> tuple[list[Task], list[Task]]:
+    """Work that waits for the reader's roles, what waits longest first; and what they were told, newest first. One query for both."""
+    work = Session.objects.to_pick_up(actor).order_by("task__created_at", "id").values("task")[:most]
+    notices = Task.objects.notices_for(actor).values("pk")[:most]
+    rows = Task.objects.whole().filter(pk__in=work.union(notices, all=True)).order_by("created_at", "id")
+    told = [task for task in rows if task.task_type == NOTIFICATION]
+    return [task for task in rows if task not in told][:most], told[::-1]
 
 
 def written(count: int) -> str:

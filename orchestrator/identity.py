@@ -9,11 +9,14 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, redirect_to_login
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -161,9 +164,24 @@ def own_token(name: str, roles: list[str], ttl: int) -> str:
 # --- the browser ---------------------------------------------------------------------------------------
 
 
+def with_roles() -> QuerySet[User]:
+    """Active accounts, each bringing the names of its groups along: one query instead of two for every page."""
+    names = ArrayAgg("groups__name", filter=Q(groups__isnull=False), default=Value([]))
+    return User.objects.filter(is_active=True).annotate(role_names=names)
+
+
+class Passwords(ModelBackend):
+    """Accounts of our own, while there is no identity provider."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """Who is signed in, with roles."""
+        return with_roles().filter(pk=user_id).first()
+
+
 def actor_from_user(user: User, request_trace: UUID) -> Actor:
     """Whoever is signed in: a local account, the same person as a development token of that name; else the provider's user."""
-    roles = set(user.groups.values_list("name", flat=True)) | ({"admin"} if user.is_superuser else set())
+    names = getattr(user, "role_names", None)
+    roles = set(user.groups.values_list("name", flat=True) if names is None else names) | ({"admin"} if user.is_superuser else set())
     name = user.get_username()
     return Actor(
         principal=name if settings.OIDC_ISSUER_URL else f"{LOCAL}|{name}", name=user.get_full_name() or name,

@@ -22,7 +22,7 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView, OIDCLogoutView
 
-from orchestrator.identity import BadToken, decoded, issuer, over_limit, plain, roles_of
+from orchestrator.identity import BadToken, decoded, issuer, over_limit, plain, roles_of, with_roles
 from orchestrator.limits import SIGN_IN_STARTS
 from orchestrator.provider import ProviderAway, Refused, provider
 
@@ -62,6 +62,7 @@ def adopt(user: User, claims: dict[str, Any]) -> None:
     user.save(update_fields=["first_name", "last_name", "email", "is_staff", "is_superuser"])
     Group.objects.bulk_create([Group(name=role) for role in sorted(roles)], ignore_conflicts=True)
     user.groups.set(Group.objects.filter(name__in=roles))
+    user.role_names = sorted(roles)  # type: ignore[attr-defined]  # where it brought those of before (identity.with_roles)
 
 
 def noted(tokens: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Accounts(OurSettings, OIDCAuthenticationBackend):  # type: ignore[misc]  #
 
     def get_user(self, user_id: int) -> User | None:
         """Whoever was signed in by another issuer, or locally, is no longer."""
-        return User.objects.filter(pk=user_id, username__startswith=f"{issuer()}|", is_active=True).first()
+        return with_roles().filter(pk=user_id, username__startswith=f"{issuer()}|").first()
 
 
 # --- there and back ------------------------------------------------------------------------------------

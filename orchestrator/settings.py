@@ -230,7 +230,7 @@ CACHES = {
 
 # --- people --------------------------------------------------------------------------------------------
 # Passwords of our own count only while there is no identity provider, also for /admin/; a login from before ends with it.
-AUTHENTICATION_BACKENDS = ["orchestrator.oidc.Accounts" if OIDC_ISSUER_URL else "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["orchestrator.oidc.Accounts" if OIDC_ISSUER_URL else "orchestrator.identity.Passwords"]
 OIDC_RP_CLIENT_ID, OIDC_RP_CLIENT_SECRET, OIDC_RP_SIGN_ALGO = OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, "RS256"
 OIDC_RP_SCOPES = "openid profile email"
 OIDC_USE_PKCE = True

@@ -7,16 +7,19 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from audit.actor import Actor
 from audit.listing import CursorField
 from audit.story import span, visible
-from sessions.models import Session, SessionQuerySet, SessionStatus
+from sessions.models import Session, SessionQuerySet, SessionStatus, Task
 from sessions.payload import Fact, facts
 from sessions.search import chosen, found_by
-from sessions.words import title
+from sessions.words import role_name, title
+from sessions.words import visible as said
 
+MESSAGE = 500  # characters of a notification
 ANY = [("", _("any"))]
 WORK = [*ANY, ("waiting", _("for us to pick up")), ("mine", _("picked up by me"))]
 #: Each state's shape beside its word (static/app.css, .word).
@@ -81,6 +84,34 @@ class Row:
     def age(self) -> str:
         """Since it was opened."""
         return span(self.now - self.session.created_at)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What an agent told a role, in words."""
+
+    task: Task
+    now: datetime
+
+    @property
+    def text(self) -> SafeString:
+        """The message; else what its data says."""
+        return said(self.task.description.strip() or title(self.task), MESSAGE)
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """Whose it is, and whom it is for."""
+        return role_name(self.task.from_role), role_name(self.task.to_role)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether its sender gave it a high priority (contract, "MCP tools")."""
+        return isinstance(self.task.data, dict) and self.task.data.get("priority") == "high"
+
+    @property
+    def age(self) -> str:
+        """Since it was sent."""
+        return span(self.now - self.task.created_at)
 
 
 class Filter(forms.Form):

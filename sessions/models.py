@@ -91,6 +91,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """With the session that carries it, in the same query."""
         return self.select_related("session")
 
+    def notices_for(self, actor: Actor) -> Self:
+        """Notifications to the caller's roles that nobody has marked as read, newest first."""
+        return self.filter(to_role__in=actor.org_roles, status="pending", task_type=NOTIFICATION).order_by("-created_at", "-id")
+
     def waiting_for(self, actor: Actor) -> Self:
         """Tasks that the caller's roles have not picked up yet, oldest first."""
         return self.filter(to_role__in=actor.org_roles, status="pending").order_by("created_at", "id")
@@ -141,6 +145,9 @@ class Task(Audited):
             models.Index(fields=["from_role", "status", "-created_at", "-id"], name="tasks_sent", include=["to_role"]),
             models.Index(fields=["status", "-created_at", "-id"], name="tasks_by_status"),
             models.Index(fields=["task_type", "-created_at", "-id"], name="tasks_by_type"),
+            models.Index(
+                fields=["to_role", "-created_at", "-id"], name="tasks_notices", condition=Q(status="pending", task_type=NOTIFICATION)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.actor import Actor, actor_of
-from audit.errors import DomainError, NotFound
+from audit.errors import Conflict, DomainError, NotAllowed, NotFound
 from audit.listing import Page, page
 from audit.proof import prove
 from audit.story import tell
@@ -70,6 +71,20 @@ def act(request: HttpRequest, id: UUID, verb: str) -> HttpResponse:
     except DomainError as error:
         return _page(request, _session(request, id), form, refused=error, status=error.status)
     return HttpResponseRedirect(reverse("session", args=[session.pk]), status=303)
+
+
+@require_POST
+def read_notice(request: HttpRequest, id: UUID) -> HttpResponse:
+    """A notification is read: it leaves the dashboard of all who hold the role. What somebody else read before has left it already."""
+    try:
+        end_task(actor=actor_of(request), task_id=id, status="completed")
+    except NotFound as error:
+        raise Http404 from error
+    except NotAllowed as error:
+        raise PermissionDenied(str(error)) from error
+    except Conflict:
+        pass
+    return HttpResponseRedirect(reverse("dashboard"), status=303)
 
 
 def _session(request: HttpRequest, id: UUID) -> Session:

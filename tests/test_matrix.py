@@ -109,7 +109,8 @@ class Work:
         """The route's address about this work."""
         session = f"task-{self.task}" if by_task else self.session
         ids = {"<session_id>": session, "<task_id>": f"task-{self.task}", "<approval_id>": f"approval-{self.approval}"}
-        for name, id in {**ids, "<uuid:id>": session if "/sessions/" in route else self.approval}.items():
+        page = self.task if "/notices/" in route else session if "/sessions/" in route else self.approval
+        for name, id in {**ids, "<uuid:id>": page}.items():
             route = route.replace(name, str(id))
         return route
 
@@ -182,6 +183,7 @@ CALLS = {
     "verdict": Call("asked", lambda work: {"data": {"verdict": "approved"}}),
     "result": Call("claimed", lambda work: {"data": {"text": "Done."}}),
     "several": Call("asked", lambda work: {"params": {"verdict": "approved", "id": str(work.approval)}}),
+    "notice": Call("empty"),
     "severals": Call("asked", lambda work: {"data": {"verdict": "approved", "id": str(work.approval)}}),
     "file": Call("", lambda work: {"params": {"format": "csv"}}),
     "about": Call("asked", lambda work: {"params": {"format": "csv", "subject": str(work.session)}}),
@@ -261,6 +263,7 @@ POST /sessions/<uuid:id>/claim/     one      sign 404  404  403  403  403  403
 POST /sessions/<uuid:id>/complete/  result   sign 404  404  403  403  403  403
 POST /sessions/<uuid:id>/fail/      result   sign 404  404  403  403  403  303
 POST /sessions/<uuid:id>/cancel/    one      sign 404  404  403  303  403  403
+POST /sessions/notices/<uuid:id>/read/ notice sign 404 404 404 403 403 403
 GET  /audit/                        -        sign 403  403  403  403  200  200
 GET  /audit/                        session  sign 404  404  200  200  200  200
      (missing)                               sign 404  404  404  404  200  200

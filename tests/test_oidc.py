@@ -205,7 +205,7 @@ def test_the_same_mail_address_is_not_the_same_person(browser: Client, issuer: I
 def test_local_passwords_and_logins_are_off_also_for_the_administration(store: None, settings: Settings) -> None:
     local = Client()
     User.objects.create_superuser("robin", password="a long enough one")
-    local.force_login(User.objects.get(), "django.contrib.auth.backends.ModelBackend")
+    local.force_login(User.objects.get(), "orchestrator.identity.Passwords")
     with serving() as issuer:
         trust(settings, issuer)
         assert local.get("/admin/").status_code == 302 and local.get("/").status_code == 302

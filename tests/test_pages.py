@@ -21,7 +21,7 @@ from sessions.actions import claim_task, end_task, open_session, route_task
 from sessions.models import Session, Task
 from tests.conftest import Enter, agent, person
 
-HERE = 4  # login session, user, groups, and how many requests wait (the frame)
+HERE = 3  # login session, person with roles, and how many requests wait (the frame)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_the_dashboard_costs_few_queries_however_much_there_is(enter: Enter, tas
         more = route_task(actor=finance, target="manager", task_type=f"t{number}").row
         ask(actor=finance, task_id=more.pk, approver_role="manager")
     client = enter(name, role)
-    with at_most(3 + 8):
+    with at_most(2 + 8):
         assert client.get("/").status_code == 200
 
 

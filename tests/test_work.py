@@ -145,3 +145,44 @@ def test_a_form_from_elsewhere_does_nothing(enter: Enter, task: Task) -> None:
     answer = press(strict, task, "claim")
     assert answer.status_code == 403 and "out of date" in text(answer)
     assert Task.objects.get().status == "pending"
+
+
+# --- notifications ---------------------------------------------------------------------------------------
+
+
+def told(finance: Actor, text: str = "The Holm invoice was paid.", **data: Any) -> Task:
+    """Finance's agent tells legal something."""
+    return route_task(actor=finance, target="legal", task_type="notification", description=text, data=data).row
+
+
+def test_what_a_role_is_told_stands_on_its_peoples_dashboard_until_it_is_read(store: None, enter: Enter, finance: Actor) -> None:
+    notice = told(finance, priority="high")
+    lea, lars = enter("lea", "legal"), enter("lars", "legal")
+    page = text(lea.get("/"))
+    assert "The Holm invoice was paid." in page and "Urgent:" in page and f"/sessions/notices/{notice.pk}/read/" in page
+    assert "Holm" not in text(enter("sam", "support").get("/"))
+    answer = lea.post(f"/sessions/notices/{notice.pk}/read/")
+    assert (answer.status_code, answer["Location"]) == (303, "/")
+    assert lars.post(f"/sessions/notices/{notice.pk}/read/").status_code == 303  # it has left his dashboard already
+    notice.refresh_from_db()
+    assert (notice.status, notice.version) == ("completed", 2)
+    assert "/sessions/notices/" not in text(lars.get("/"))
+
+
+def test_a_notice_is_hostile_text_until_shown_otherwise(store: None, enter: Enter, finance: Actor) -> None:
+    told(finance, "<b>Pay</b> \u202enow", priority=["high"])
+    page = text(enter("lea", "legal").get("/"))
+    assert "&lt;b&gt;Pay&lt;/b&gt;" in page and "[U+202E]" in page and "Urgent:" not in page
+
+
+def test_of_many_notices_the_newest_are_shown(store: None, enter: Enter, finance: Actor) -> None:
+    sent = [told(finance, f"News number {number}.") for number in range(6)]
+    page = text(enter("lea", "legal").get("/"))
+    assert [notice in sent[2:] for notice in sent] == [f"/sessions/notices/{notice.pk}/read/" in page for notice in sent]
+    assert "Older ones appear as these are read." in page
+
+
+def test_a_task_is_not_ended_as_if_it_were_a_notice(enter: Enter, task: Task) -> None:
+    assert enter("lea", "legal").post(f"/sessions/notices/{task.pk}/read/").status_code == 303
+    task.refresh_from_db()
+    assert task.status == "pending"
