@@ -29,7 +29,7 @@ live: venv ## let the demo's agents work, through the API of a running `make run
 test: venv ## run the tests
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-test-long: venv ## run the tests that take long: races by the thousand, a million rows, random walks
+test-long: venv ## run the tests that take long: races by the thousand, a million rows, random walks, accessibility
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 bench: venv ## measure the speed against baselines (5 minutes at most, on a quiet machine)

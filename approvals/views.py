@@ -74,6 +74,8 @@ def show(request: HttpRequest, id: UUID) -> HttpResponse:
 @page
 def decide(request: HttpRequest, id: UUID) -> HttpResponse:
     """A verdict. What cannot be done is told in the sheet, with the note that was typed."""
+    if "leave" in request.POST:  # back from the second look, with the note as it stands
+        return _sheet(request, id, form=VerdictForm(initial={"note": request.POST.get("note", "")}))
     form = VerdictForm(request.POST)
     if not form.is_valid():
         return _sheet(request, id, 422, form=form)

@@ -111,6 +111,17 @@ def test_a_grave_request_is_approved_only_when_it_is_confirmed(enter: Enter, fin
         assert (approval.status, approval.notes) == ("approved", "Seen.")
 
 
+def test_who_draws_back_from_the_second_look_keeps_the_note(enter: Enter, finance: Actor) -> None:
+    approval = request_of(finance, risk="high")
+    back = enter("maria", "manager").post(
+        f"/approvals/{approval.pk}/decide/", {"leave": "on", "note": "Ask Legal <first>.", "confirmed": "on"}
+    )
+    page = back.content.decode()
+    assert back.status_code == 200 and "Ask Legal &lt;first&gt;." in page and "Look twice" not in page and 'id="reject"' in page
+    approval.refresh_from_db()
+    assert approval.status == "pending"
+
+
 def test_a_rejection_needs_no_second_look_and_the_limit_is_a_setting(enter: Enter, finance: Actor, settings: LazySettings) -> None:
     settings.CONFIRM_ABOVE = 100
     small, grave = request_of(finance, amount=101), request_of(finance, risk="high")

@@ -135,6 +135,5 @@ def page(enter: Enter) -> Page:
 
 def faults(page: Page) -> list[str]:
     """What axe-core calls serious or critical: rule, and where."""
-    page.wait_for_timeout(200)  # colours that fade in are measured when they are there
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {node['html'][:120]}" for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]

@@ -103,8 +103,10 @@ def test_escape_draws_back_from_a_second_look(page: Page, finance_door: Door) ->
     inbox(page)
     press(page, "a")
     expect(page.get_by_role("alert")).to_contain_text("Look twice")
-    press(page, "Escape")
+    note(page).fill("Ask Legal first.")
+    press(page, "Escape", "Escape")
     expect(reject(page)).to_be_visible()
+    expect(note(page)).to_have_value("Ask Legal first.")
     assert status(approval) == "pending"
 
 
