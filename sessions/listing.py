@@ -65,6 +65,11 @@ class Row:
         return span(self.now - self.session.task.created_at) if self.session.task else ""
 
     @property
+    def way(self) -> tuple[str, str]:
+        """Which role handed its task over, and to which."""
+        return (role_name(self.session.task.from_role), role_name(self.session.task.to_role)) if self.session.task else ("", "")
+
+    @property
     def claimer(self) -> str:
         """Who picked its task up."""
         return visible(self.session.task.claimed_by_name) if self.session.task else ""
