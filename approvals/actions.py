@@ -193,7 +193,7 @@ def already_decided(approval: Approval) -> Conflict:
     if approval.status not in DECIDED:
         return Conflict(f"The request is {approval.status}; nobody can decide it any more.", "not-pending", decision=approval.status)
     at = approval.decision_at
-    who = {"decision": approval.status, "decided_by": approval.decided_by_name, "decision_at": at.isoformat() if at else None}
+    who = {"decision": approval.status, "decided_by": approval.decided_by_name, "decision_at": at}
     return Conflict(f"{approval.decided_by_name} {approval.status} it at {at:%Y-%m-%d %H:%M:%S} UTC.", "already-decided", **who)
 
 

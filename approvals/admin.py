@@ -47,7 +47,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
         """The name, with what hides in it made visible."""
         return visible(approval.requested_by_name)
 
-    @admin.display(description=_("decided by"))
+    @admin.display(description=_("decider"))
     def decider(self, approval: Approval) -> str:
         """Likewise."""
         return visible(approval.decided_by_name) or "-"

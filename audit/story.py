@@ -25,12 +25,12 @@ SENTENCES = {
     "session.opened": ("", noop("Session opened by {actor}")),
     "session.updated": ("", noop("Session changed by {actor}")),
     "session.completed": ("end", noop("Session completed by {actor}")),
-    "session.failed": ("end", noop("Session failed, ended by {actor}")),
+    "session.failed": ("fail", noop("Session failed, ended by {actor}")),
     "session.expired": ("", noop("Session expired: nothing happened in it for too long")),
     "task.routed": ("", noop("Task {task} routed from {role} to {to} by {actor}")),
     "task.claimed": ("", noop("Task claimed by {actor}")),
     "task.completed": ("end", noop("Task completed by {actor}")),
-    "task.failed": ("end", noop("Task failed, says {actor}")),
+    "task.failed": ("fail", noop("Task failed, says {actor}")),
     "task.cancelled": ("", noop("Task cancelled by {actor}")),
     "approval.requested": ("now", noop("Approval asked of {of} by {actor}")),
     "approval.approved": ("yes", noop("{actor} approved")),
@@ -143,8 +143,11 @@ def _sentence(event: AuditEvent, about: SafeString | None, longest: int) -> tupl
         form = noop("Reported by {actor}: {type}")
     elif about:
         form = ABOUT.get(event.event_type, form + ": {about}")
-    parts = {name: _bold(event.metadata.get(key, "?")) for name, key in (("to", "to"), ("of", "of"), ("task", "task_type"))}
-    told = format_html(_(form), actor=_actor(event), role=event.role, about=about, type=visible(event.event_type), **parts)
+    parts = {
+        "task": _bold(event.metadata.get("task_type", "?")),
+        **{name: _bold(_role(event.metadata.get(name, "?"))) for name in ("to", "of")},
+    }
+    told = format_html(_(form), actor=_actor(event), role=_role(event.role), about=about, type=visible(event.event_type), **parts)
     return kind, format_html("{}{}", told, _said(event, longest))
 
 
@@ -153,6 +156,11 @@ def _actor(event: AuditEvent) -> SafeString:
         return format_html("{}", _("the system"))
     name = format_html('<b title="{}">{}</b>', event.actor_kind, visible(event.actor))
     return format_html(_("{} as admin"), name) if event.role == "admin" else name
+
+
+def _role(word: Any) -> Any:
+    """Two letters are an abbreviation (IT, HR); in small ones they would read as a word."""
+    return word.upper() if isinstance(word, str) and len(word) == 2 else word
 
 
 def _bold(text: Any) -> SafeString:

@@ -54,7 +54,7 @@ def show(request: HttpRequest) -> HttpResponse:
 def _states(counts: dict[str, int]) -> list[tuple[str, str, str, str]]:
     """Per state: word, count, the bar's width in per cent, and the list's filters that show the same sessions."""
     most = max(*(counts[word] for word in SessionStatus.values), 1)
-    since = f"&since={figures.since_week():%Y-%m-%d}"
+    since = f"&since={figures.since_month():%Y-%m-%d}"
     return [
         (word, figures.written(counts[word]), f"{100 * counts[word] / most:.1f}", "" if word in OPEN else since)
         for word in SessionStatus.values

@@ -70,14 +70,14 @@ def decided(actor: Actor) -> dict[str, Any]:
 
 
 def sessions(actor: Actor) -> dict[str, int]:
-    """How many sessions are open now, and ended among those opened in seven days, by effective status; `untouched` tasks of
+    """How many sessions are open now, and ended among those opened in thirty days, by effective status; `untouched` tasks of
     theirs, and what is `waiting` for the reader's roles to pick up.
 
     Each is counted up to 1,001: a count of hundreds of thousands takes longer than the page may.
     """
     lists = {word: Session.objects.shown_to(actor, status=word) for word in SessionStatus.values}
     for word in lists.keys() - set(OPEN):
-        lists[word] = [lane.filter(created_at__gte=since_week()) for lane in lists[word]]
+        lists[word] = [lane.filter(created_at__gte=since_month()) for lane in lists[word]]
     lists["untouched"] = [lane.filter(task__status="pending") for lane in lists["active"]]
     lists["waiting"] = [Session.objects.to_pick_up(actor)]
     lanes = [lane.annotate(word=Value(word)) for word, lanes in lists.items() for lane in lanes if not lane.query.is_empty()]
@@ -99,9 +99,9 @@ def written(count: int) -> str:
     return f"{count:,}" if count <= COUNTED else f"{COUNTED:,}+"
 
 
-def since_week() -> datetime:
-    """Midnight, six days ago: today and the six days before it."""
-    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=6)
+def since_month() -> datetime:
+    """Midnight, 29 days ago: today and the 29 days before it. A week's sessions cannot have lain still long enough to expire."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=29)
 
 
 # --- the picture of a day --------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def actor_from_claims(claims: dict[str, Any], request_trace: UUID) -> Actor:
     roles = roles_of(claims)
     agent = "agent" in roles or "client_id" in claims or user_name.startswith("service-account-")
     return Actor(
-        principal=f"{claims['iss']}|{claims['sub']}", name=user_name or plain(claims.get("name")) or claims["sub"],
+        principal=f"{claims['iss']}|{claims['sub']}", name=plain(claims.get("name")) or user_name or claims["sub"],
         kind=Kind.AGENT if agent else Kind.PERSON, roles=roles, request_trace=request_trace,
     )  # fmt: skip
 
@@ -151,12 +151,12 @@ def _new_key() -> str:
     return key.private_bytes(*form).decode()
 
 
-def own_token(name: str, roles: list[str], ttl: int) -> str:
-    """A token that the product signs itself, in the shape of Keycloak's; `ttl` in seconds."""
+def own_token(name: str, roles: list[str], ttl: int, full_name: str = "") -> str:
+    """A token that the product signs itself, in the shape of Keycloak's; `ttl` in seconds, `full_name` where it is known."""
     now = int(timezone.now().timestamp())
     claims = {
         "iss": LOCAL, "sub": name, "preferred_username": name, "aud": settings.OIDC_AUDIENCE, "typ": "Bearer",
-        "iat": now, "exp": now + ttl, "realm_access": {"roles": roles},
+        "iat": now, "exp": now + ttl, "realm_access": {"roles": roles}, **({"name": full_name} if full_name else {}),
     }  # fmt: skip
     return jwt.encode(claims, _own_key(), algorithm="RS256")
 

@@ -305,7 +305,7 @@ def claim_task(*, actor: Actor, task_id: UUID, expected: Versions = None) -> Tas
     if task.status == "active" and task.claimed_by == actor.principal:
         return task
     if task.status == "active" and task.claimed_at:
-        facts = {"claimed_by": task.claimed_by_name, "claimed_at": task.claimed_at.isoformat()}
+        facts = {"claimed_by": task.claimed_by_name, "claimed_at": task.claimed_at}
         raise Conflict(f"{task.claimed_by_name} claimed it at {task.claimed_at:%Y-%m-%d %H:%M:%S} UTC.", "already-claimed", **facts)
     _still_open(task)
     claim = {"claimed_by": actor.principal, "claimed_by_name": actor.name[:255], "claimed_at": Now()}

@@ -96,7 +96,7 @@ class TaskAdmin(ReadOnlyAdmin):
         """Its title."""
         return title(task)
 
-    @admin.display(description=_("claimed by"))
+    @admin.display(description=_("claimer"))
     def claimed(self, task: Task) -> str:
         """The name, with what hides in it made visible."""
         return visible(task.claimed_by_name) or "-"

@@ -208,7 +208,8 @@ def test_who_is_an_agent(changes: dict[str, Any], kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"preferred_username": "maria"}, "maria"), ({"preferred_username": ..., "name": "Maria M."}, "Maria M."),
+        ({"preferred_username": "maria"}, "maria"), ({"preferred_username": "maria", "name": "Maria M."}, "Maria M."),
+        ({"preferred_username": "maria", "name": " "}, "maria"),
         ({"preferred_username": ...}, "finance-agent"), ({"preferred_username": 7}, "finance-agent"),
         ({"preferred_username": "a\nb"}, "finance-agent"),
         ({"preferred_username": "  "}, "finance-agent"), ({"preferred_username": ["x"], "name": {"a": 1}}, "finance-agent"),

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import ResponseHeaders
 
@@ -41,7 +42,7 @@ def problem(
         "type": f"urn:orchestrator:{slug or SLUGS[status]}", "title": TITLES[status], "status": status,
         "detail": detail or DETAILS.get(status, TITLES[status]), "trace_id": str(getattr(request, "trace_id", "")), **members,
     }  # fmt: skip
-    response = HttpResponse(json.dumps(body), status=status, content_type="application/problem+json")
+    response = HttpResponse(json.dumps(body, cls=DjangoJSONEncoder), status=status, content_type="application/problem+json")
     for name, value in (headers or {}).items():
         response[name] = value
     return response

@@ -87,7 +87,7 @@ class Caller:
         """Renewed at half of its time."""
         token, until = self.tokens.get(who.principal, ("", 0.0))
         if time.monotonic() >= until:
-            token = own_token(who.principal.partition("|")[2], sorted(who.roles), settings.TOKEN_MAX_AGE)
+            token = own_token(who.principal.partition("|")[2], sorted(who.roles), settings.TOKEN_MAX_AGE, who.name)
             self.tokens[who.principal] = token, time.monotonic() + settings.TOKEN_MAX_AGE / 2
         return token
 

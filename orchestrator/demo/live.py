@@ -107,7 +107,7 @@ class Play:
         if not task or approval["status"] == "pending":
             return
         by = f" by {approval['decided_by']}" if approval["decided_by"] else ""
-        self.say(f"{approval['status']}{by}: {task['description']}")
+        self.say(f"{approval['status']}{by}: {named(task)}")
         if approval["status"] == "approved":
             self.after(2, 8, lambda: self.claim(task))
         elif approval["status"] == "rejected":
@@ -140,7 +140,7 @@ class Play:
         if task["task_type"] == NOTIFICATION:
             self.api.put(worker, f"/tasks/{task['task_id']}", status="completed")
         elif self.api.put(worker, f"/tasks/{task['task_id']}", status="active"):
-            self.say(f"{worker.name} works on: {task['description']}")
+            self.say(f"{worker.name} works on: {named(task)}")
             self.after(8, 45, lambda: self.end(task))
 
     def end(self, task: dict[str, Any], status: str = "", summary: str = "Done.") -> None:
@@ -150,7 +150,7 @@ class Play:
         worker, status = agent(task["to_role"]), status or "completed"
         result = {"summary": summary, "reference": f"R-{self.rng.randint(10_000, 99_999)}"}
         if self.api.put(worker, f"/tasks/{task['task_id']}", status=status, result=result):
-            self.say(f"{worker.name} {status}: {task['description']}")
+            self.say(f"{worker.name} {status}: {named(task)}")
 
     def give_up(self, task: dict[str, Any], why: str) -> None:
         """Rejected: the task fails; about half of the askers try again with less."""
@@ -168,7 +168,7 @@ class Play:
     def let_go(self, task: dict[str, Any]) -> None:
         """Nobody answered in time: the asker ends its session, which cancels the task."""
         if task["session_id"] and self.api.put(agent(task["from_role"]), f"/sessions/{task['session_id']}", status="failed"):
-            self.say(f"{task['from_role']}-agent gave up waiting: {task['description']}")
+            self.say(f"{task['from_role']}-agent gave up waiting: {named(task)}")
 
     def ask(self) -> None:
         """Somebody asks manager, or, less often, another role."""
@@ -245,3 +245,8 @@ class Play:
         yes = self.rng.random() < 0.8
         verdict, words = ("approved", self.rng.choice(company.NOTES)) if yes else ("rejected", self.rng.choice(company.REFUSALS))
         self.api.post(person, f"/approvals/{approval['approval_id']}/decision", decision=verdict, comments=words)
+
+
+def named(task: dict[str, Any]) -> str:
+    """What a task is about, in a line."""
+    return str(task["description"] or task["data"].get("title") or task["task_type"])

@@ -4,7 +4,9 @@ import argparse
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from audit.actor import ROLE
 from orchestrator.identity import own_token
@@ -36,4 +38,13 @@ class Command(BaseCommand):
             raise CommandError(f"--ttl must be from 1 to {settings.TOKEN_MAX_AGE} seconds (TOKEN_MAX_AGE).")
         if not (name.strip() and name.isprintable() and len(name) <= 150):
             raise CommandError("NAME must be 1 to 150 printable characters.")
-        self.stdout.write(own_token(name.strip(), [role.lower() for role in roles], ttl))
+        self.stdout.write(own_token(name.strip(), [role.lower() for role in roles], ttl, full_name(name.strip())))
+
+
+def full_name(name: str) -> str:
+    """As the local account of that name has it: one person, one name at every door. Nothing while there is no database."""
+    try:
+        account = User.objects.filter(username=name).first()
+    except DatabaseError:
+        return ""
+    return account.get_full_name() if account else ""
