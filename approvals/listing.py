@@ -173,10 +173,11 @@ class Listing:
 
     @property
     def turns_at(self) -> datetime:
-        """When time alone may change what it shows: a line's last hour or its end, the end of the day; counts are good for a minute."""
+        """When time alone may change what it shows: a line's last hour, the next request's end, the end of the day, a minute at most."""
         waiting = [line.approval.expires_at for line in self.lines if not line.outcome]
         turns = [moment for at in waiting for moment in (at - timedelta(hours=1), at) if moment > self.now]
-        return min([*turns, midnight(self.now), self.now + LASTS])
+        lapses = Approval.objects.waiting().values_list("expires_at", flat=True)[:1]  # anybody's: other tabs count and list it
+        return min([*turns, *lapses, midnight(self.now), self.now + LASTS])
 
     @property
     def _tabs(self) -> list[str]:

@@ -33,10 +33,11 @@ def events_of(row: Audited) -> AuditEventQuerySet:
         return own
     of_task = AuditEvent.objects.filter(subject_type="task", subject_id=task)
     # A task may have been sent under another trace before the session took it.
-    asked = AuditEvent.objects.filter(trace_id__in=of_task.values("trace_id"), event_type="approval.requested", metadata__task=str(task))
-    of_approvals = AuditEvent.objects.filter(subject_type="approval", subject_id__in=asked.values("subject_id"))
-    # Three index walks; one condition with OR reads the whole table.
-    return AuditEvent.objects.filter(pk__in=own.values("pk").union(of_task.values("pk"), of_approvals.values("pk"), all=True))
+    about_it = AuditEvent.objects.filter(event_type="approval.requested", metadata__task=str(task))
+    asked = about_it.filter(trace_id__in=of_task.values("trace_id")), about_it.filter(trace_id=row.trace())
+    of_approvals = (AuditEvent.objects.filter(subject_type="approval", subject_id__in=each.values("subject_id")) for each in asked)
+    # Index walks; one condition with OR reads the whole table.
+    return AuditEvent.objects.filter(pk__in=own.values("pk").union(*(each.values("pk") for each in (of_task, *of_approvals)), all=True))
 
 
 def story_of(row: Audited) -> AuditEventQuerySet:

@@ -78,7 +78,7 @@ def sessions(actor: Actor) -> dict[str, int]:
     lists = {word: Session.objects.shown_to(actor, status=word) for word in SessionStatus.values}
     for word in lists.keys() - set(OPEN):
         lists[word] = [lane.filter(created_at__gte=since_month()) for lane in lists[word]]
-    lists["untouched"] = [lane.filter(task__status="pending") for lane in lists["active"]]
+    lists["untouched"] = [lane.filter(task__status="pending").exclude(task__task_type=NOTIFICATION) for lane in lists["active"]]
     lists["waiting"] = [Session.objects.to_pick_up(actor)]
     lanes = [lane.annotate(word=Value(word)) for word, lanes in lists.items() for lane in lanes if not lane.query.is_empty()]
     found = [lane.order_by().values_list("word", "pk")[: COUNTED + 1] for lane in lanes]

@@ -1,9 +1,11 @@
 """How gunicorn serves the site: `gunicorn -c python:orchestrator.gunicorn orchestrator.wsgi:application`."""
 
 import os
+import sys
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import run_checks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
@@ -21,7 +23,10 @@ control_socket_disable = True  # nothing listens but the site
 
 
 def post_worker_init(worker: Any) -> None:
-    """Who waits for a decision hears of a shutdown."""
+    """What stops every command stops the server too, before it serves; who waits for a decision hears of a shutdown."""
+    if wrong := [message for message in run_checks() if message.is_serious()]:
+        worker.log.error("The configuration is wrong.\n%s", "\n".join(map(str, wrong)))
+        sys.exit(3)  # gunicorn's WORKER_BOOT_ERROR: the whole server stops
     from orchestrator.api import waiting  # only now are the apps loaded
 
     waiting.alive = lambda: worker.alive

@@ -15,6 +15,7 @@ from psycopg import errors
 
 from orchestrator import __version__
 from orchestrator.api.problems import is_api, problem
+from orchestrator.postgres.base import patient
 
 log = logging.getLogger(__name__)
 #: What values of no sense in an address or a form raise in Django admin.
@@ -96,7 +97,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 def _database() -> bool:
     try:
-        with connection.cursor() as cursor:
+        with patient(2), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError):
         connection.close()

@@ -68,14 +68,14 @@ def verified(token: str) -> dict[str, Any]:
     return claims
 
 
-def decoded(token: str, typ: str, audience: str, *needed: str) -> dict[str, Any]:
-    """The claims of any token of the issuer's. Raises BadToken, ProviderAway.
+def decoded(token: str, typ: str, audience: str, *needed: str, direct: bool = False) -> dict[str, Any]:
+    """The claims of any token of the issuer's (`direct`: from its own hands). Raises BadToken, ProviderAway.
 
     Checked: signature by the issuer's key, issuer, audience, type, and exp and iat with 10 s leeway.
     """
     try:
         claims = jwt.decode(
-            token, _key_for(token), algorithms=ALGORITHMS, audience=audience, issuer=issuer(), leeway=LEEWAY,
+            token, _key_for(token, direct), algorithms=ALGORITHMS, audience=audience, issuer=issuer(), leeway=LEEWAY,
             options={"require": [*NEEDED, *needed]},
         )  # fmt: skip
     except jwt.ExpiredSignatureError:
@@ -128,9 +128,9 @@ def plain(value: object) -> str:
     return value.strip()[:255] if isinstance(value, str) and value.isprintable() else ""
 
 
-def _key_for(token: str) -> Any:
+def _key_for(token: str, direct: bool) -> Any:
     if settings.OIDC_ISSUER_URL:
-        return provider().key(jwt.get_unverified_header(token)["kid"])
+        return provider().key(jwt.get_unverified_header(token)["kid"], direct)
     return _own_key().public_key()
 
 
@@ -249,6 +249,11 @@ class SignIn(LoginView):
         if settings.OIDC_ISSUER_URL and not request.user.is_authenticated:
             return HttpResponseRedirect(f"{reverse('oidc_authentication_init')}?{request.GET.urlencode()}")
         return super().dispatch(request, *args, **kwargs)
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        """Where the person came from, unless that is the sign-in itself."""
+        url = super().get_redirect_url()
+        return "" if urlsplit(url).path == reverse(settings.LOGIN_URL) else url
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Guessing is slow; who guesses from elsewhere does not lock the person out."""

@@ -37,7 +37,7 @@ LOGGED_OUT = "http://schemas.openid.net/event/backchannel-logout"
 def id_claims(token: object, nonce: str | None = None) -> dict[str, Any]:
     """The claims of an ID token made for us, and for this sign-in if a nonce is given. Raises BadToken, ProviderAway."""
     client = settings.OIDC_CLIENT_ID
-    claims = decoded(token if isinstance(token, str) else "", "ID", client)
+    claims = decoded(token if isinstance(token, str) else "", "ID", client, direct=True)
     if claims.get("azp", client) != client or (isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and "azp" not in claims):
         raise BadToken("The ID token was made for another client.")
     if nonce is not None and not compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
@@ -194,9 +194,15 @@ class SignOut(OIDCLogoutView):  # type: ignore[misc]
     @property
     def redirect_url(self) -> str:
         """Where the browser goes: the provider ends its own login and sends it back."""
-        login = self.request.session.get(LOGIN)
-        if not login:
+        if LOGIN not in self.request.session:
             return resolve_url(settings.LOGOUT_REDIRECT_URL)
+        try:  # a fresh ID token: the provider knows none that a key of its past has signed
+            renew(self.request)
+        except ProviderAway:
+            return reverse("signed_out")
+        except (Refused, BadToken, KeyError):
+            pass
+        login = self.request.session[LOGIN]
         back = self.request.build_absolute_uri(reverse("signed_out"))
         hint = urlencode({"id_token_hint": login["id_token"], "client_id": settings.OIDC_CLIENT_ID, "post_logout_redirect_uri": back})
         try:

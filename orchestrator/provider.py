@@ -57,9 +57,14 @@ class Provider:
 
     # --- keys ----------------------------------------------------------------------------------------------
 
-    def key(self, kid: str) -> jwt.PyJWK:
-        """The key of that id. Raises KeyError if it is none of the provider's, ProviderAway while none at all is known."""
+    def key(self, kid: str, direct: bool = False) -> jwt.PyJWK:
+        """The key of that id. Raises KeyError if it is none of the provider's, ProviderAway while none at all is known.
+
+        A token that came `direct` from the provider is no stranger's: for it the keys are fetched even if they just were.
+        """
         known = kid in self.keys
+        if direct and not known:
+            self.next_fetch = 0.0
         if not known or monotonic() - self.fetched > LIFESPAN:
             self._fetch_keys(wait=not known)
         if not self.keys:

@@ -20,8 +20,8 @@ def env(name: str, default: str = "") -> str:
     if path := os.environ.get(f"{name}_FILE"):
         try:
             return Path(path).read_text().strip()
-        except OSError as error:
-            raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{name}_FILE cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}.") from None
     return os.environ.get(name, "").strip() or default
 
 
@@ -51,11 +51,13 @@ def env_url(name: str, schemes: tuple[str, ...]) -> str:
     """An address with one of the schemes, or nothing."""
     url = env(name)
     try:
-        scheme, _ = urlsplit(url).scheme, urlsplit(url).port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is no address: {error}.") from None
+        scheme, host, _ = urlsplit(url).scheme, urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:  # its text may hold a part of the password
+        raise ImproperlyConfigured(f"{name} is no address; in a password write / ? # [ ] @ : and % as %2F and so on.") from None
     if url and scheme not in schemes:
         raise ImproperlyConfigured(f"{name} must begin with {' or '.join(f'{s}://' for s in schemes)}.")
+    if scheme.startswith("http") and not host:
+        raise ImproperlyConfigured(f"{name} names no host.")
     return url
 
 
@@ -109,6 +111,8 @@ if OIDC_ISSUER_URL:
         raise ImproperlyConfigured("DEBUG must be off when OIDC_ISSUER_URL is set: it shows internals to everybody.")
 elif OIDC_CLIENT_ID or OIDC_CLIENT_SECRET:
     raise ImproperlyConfigured("OIDC_ISSUER_URL must be set when OIDC_CLIENT_ID or OIDC_CLIENT_SECRET is.")
+if urlsplit(PUBLIC_URL).path:
+    raise ImproperlyConfigured("PUBLIC_URL must end with the host or port: the site lies at the root of its address.")
 if PUBLIC_URL.startswith("http://") and not is_loopback(PUBLIC_URL):
     raise ImproperlyConfigured("PUBLIC_URL must begin with https:// unless only this machine reaches it: cookies would travel in the open.")
 
@@ -168,8 +172,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "orchestrator.health.OutageMiddleware",
-    "orchestrator.api.problems.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "orchestrator.api.problems.TraceMiddleware",
     "orchestrator.api.door.DoorMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -201,6 +205,8 @@ TEMPLATES = [
     }
 ]
 
+STATEMENT_SECONDS = 10  # the longest that one question to the database may take
+
 # --- stores --------------------------------------------------------------------------------------------
 DATABASES = {
     "default": {
@@ -213,7 +219,7 @@ DATABASES = {
 DATABASES["default"].setdefault("OPTIONS", {}).update(  # type: ignore[attr-defined]
     {
         "connect_timeout": 2,
-        "options": f"-c statement_timeout=10000 -c orchestrator.session_retention_days={SESSION_RETENTION_DAYS}",
+        "options": f"-c statement_timeout={STATEMENT_SECONDS}s -c orchestrator.session_retention_days={SESSION_RETENTION_DAYS}",
     }
 )
 CACHES = {
@@ -291,5 +297,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # A name that is not ours is a stranger's mistake: no traceback for it.
+    "loggers": {"django.request": {"level": "ERROR"}, "django.security.DisallowedHost": {"level": "CRITICAL"}},
 }

@@ -11,6 +11,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
 from orchestrator import proxy
+from orchestrator.postgres.base import Connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 LARGEST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -31,6 +32,7 @@ class Handler(WSGIHandler):
 
 
 django.setup(set_prefix=False)
+Connection.patience = settings.STATEMENT_SECONDS + 1
 _django = Handler()
 
 
@@ -41,7 +43,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     """
     proxy.resolve(environ)
     source, announced = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
-    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower().endswith("chunked"):
         body = source.read(LARGEST + 1)
         environ["CONTENT_LENGTH"] = str(len(body))
     else:

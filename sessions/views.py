@@ -22,7 +22,7 @@ from audit.trail import story_of
 from sessions.actions import cancel_task, claim_task, end_task
 from sessions.listing import Filter, ResultForm, Row
 from sessions.may import verbs
-from sessions.models import Session
+from sessions.models import NOTIFICATION, Session, Task
 from sessions.payload import Row as PayloadRow
 from sessions.payload import facts, table, told
 from sessions.waterfall import fall
@@ -76,6 +76,8 @@ def act(request: HttpRequest, id: UUID, verb: str) -> HttpResponse:
 @require_POST
 def read_notice(request: HttpRequest, id: UUID) -> HttpResponse:
     """A notification is read: it leaves the dashboard of all who hold the role. What somebody else read before has left it already."""
+    if not Task.objects.filter(pk=id, task_type=NOTIFICATION).exists():
+        raise Http404
     try:
         end_task(actor=actor_of(request), task_id=id, status="completed")
     except NotFound as error:

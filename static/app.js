@@ -23,11 +23,19 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   // A whole page (an error, another sign-in) never goes into a part of one.
   if (!/^\s*<!doctype/i.test(detail.serverResponse)) return;
   detail.shouldSwap = false;
-  notice(byId("notice").dataset.failed);
+  failed(detail, "failed");
 });
-document.addEventListener("htmx:responseError", ({ detail }) => notice(byId("notice").dataset[detail.xhr.status === 503 ? "away" : "failed"]));
-document.addEventListener("htmx:sendError", () => notice(byId("notice").dataset.offline));
-document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) notice(""); });
+// What became of a press stays until the next one; what a look for news was told goes with the next look that succeeds.
+let pressed = false;
+const isPress = (detail) => detail.requestConfig.verb !== "get";
+function failed(detail, why) {
+  notice(byId("notice").dataset[why]);
+  pressed ||= isPress(detail);
+}
+document.addEventListener("htmx:responseError", ({ detail }) => failed(detail, detail.xhr.status === 503 ? "away" : "failed"));
+document.addEventListener("htmx:sendError", ({ detail }) => failed(detail, "offline"));
+document.addEventListener("htmx:beforeRequest", ({ detail }) => { if (isPress(detail)) { pressed = false; notice(""); } });
+document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful && !pressed) notice(""); });
 document.addEventListener("DOMContentLoaded", () => setInterval(ago, 15000));
 
 // The account menu closes by Escape and by a click elsewhere.

@@ -393,7 +393,15 @@ def test_who_accepts_no_json_is_406(desk: Desk, accept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/*", "application/json", "text/html, application/json;q=0.1", "application/problem+json"]
+    "accept",
+    [
+        "*/*",
+        "application/*",
+        "application/json",
+        "application/json; charset=utf-8",
+        "text/html, application/json;q=0.1",
+        "application/problem+json",
+    ],
 )
 def test_who_accepts_json_gets_it(desk: Desk, accept: str) -> None:
     assert desk.call("GET", "/sessions", headers={"Accept": accept}).status_code == 200

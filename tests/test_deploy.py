@@ -19,6 +19,7 @@ from audit.actor import Actor
 from orchestrator import __version__
 from orchestrator.demo import company
 from sessions.actions import route_task
+from tests.conftest import free_port
 from tests.evidence import sql
 from tests.test_docs import read
 
@@ -183,3 +184,18 @@ def test_the_version_stands_in_one_place_and_the_changelog_begins_with_it() -> N
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "orchestrator.__version__"}
     assert re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == __version__
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"SECRET_KEY": "abc"}, "SECRET_KEY"), ({"ORG_ROLES": "finance,agent"}, "ORG_ROLES"),
+        ({"PUBLIC_URL": "https://desk.example.com"}, "demo's"),
+    ],
+)  # fmt: skip
+def test_the_web_server_too_refuses_what_the_commands_refuse(wrong: dict[str, str], named: str, tmp_path: Path) -> None:
+    clean = {"PATH": os.environ["PATH"], "ORCHESTRATOR_HOME": str(tmp_path), **environment("web"), **wrong}
+    serve = [sys.executable, "-m", "gunicorn", "-c", "python:orchestrator.gunicorn", "-b", f"127.0.0.1:{free_port()}"]
+    started = subprocess.run([*serve, "orchestrator.wsgi:application"], cwd=ROOT, env=clean, capture_output=True, text=True, timeout=60)
+    assert started.returncode != 0 and "The configuration is wrong." in started.stderr and named in started.stderr
+    assert "Traceback" not in started.stderr

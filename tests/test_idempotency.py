@@ -408,3 +408,15 @@ def test_no_reply_about_a_request_is_replayed_without_the_role(door: Open) -> No
     assert send(before, "/approvals", body, "k").status_code == 202
     refused(send(after, "/approvals", body, "k"), 403)
     assert send(before, "/approvals", body, "k").headers["Idempotent-Replayed"] == "true"
+
+
+def test_in_which_role_it_was_asked_stays_whatever_becomes_of_the_task(door: Open) -> None:
+    both, one, other = door("rolex", "finance", "legal"), door("rolex", "finance"), door("rolex", "legal")
+    task = both.route(target="legal", from_role="finance").json()["task_id"]
+    body = {"task_id": task, "approver_role": "manager"}
+    assert send(both, "/approvals", body, "k").status_code == 202
+    assert both.put(f"/tasks/{task}", json={"status": "active"}).status_code == 200
+    for _ in range(2):
+        refused(send(other, "/approvals", body, "k"), 403)
+        assert send(one, "/approvals", body, "k").headers["Idempotent-Replayed"] == "true"
+        cache.clear()

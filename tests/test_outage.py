@@ -1,10 +1,12 @@
 """Stores that go away: without Redis all works, without PostgreSQL the answer is 503 at once, and both come back by themselves."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from django.db import connection
 from django.db.backends.postgresql import base
 
 from orchestrator import embedded
+from orchestrator.embedded.engine import Engine
 from tests.conftest import Door, free_port, served, test_database_url
 from tests.evidence import sql
 
@@ -91,6 +94,44 @@ def test_without_postgresql_the_answer_is_503_at_once_and_the_next_one_after_its
         site.engines.revive()
         assert door.route("during").status_code == 202
         assert browser.get("/health").json()["status"] == "healthy"
+
+
+@pytest.mark.long
+def test_a_frozen_postgresql_holds_nobody_for_longer_than_its_slowest_statement_may_take(site: Site) -> None:
+    site.migrate()
+    with site.served(), site.door() as door, ThreadPoolExecutor(6) as pool:
+        opened = str(door.post("/sessions", json={"agent_role": "finance"}).json()["session_id"])
+        list(pool.map(lambda _: door.get(f"/sessions/{opened}"), range(30)))  # connections that are kept
+        with frozen(site.postgres):
+            waiting = [pool.submit(timed, door, f"/sessions/{opened}") for _ in range(5)]
+            (lively, live), (asked, health) = timed(door, "/livez", site.url), timed(door, "/health")
+            assert (live, health) == (200, 503) and lively < 1 and asked < 5
+            answers = [each.result() for each in waiting]
+        assert {status for _took, status in answers} == {503} and max(answers)[0] < settings.STATEMENT_SECONDS + 5
+        assert door.get(f"/sessions/{opened}").status_code == 200 and door.get("/health").json()["status"] == "healthy"
+
+
+def timed(door: Door, path: str, base: str = "") -> tuple[float, int]:
+    """How long the answer took, and its status."""
+    began = time.monotonic()
+    answer = httpx.get(f"{base}{path}", timeout=30) if base else door.get(path, timeout=30)
+    return time.monotonic() - began, answer.status_code
+
+
+@contextmanager
+def frozen(postgres: Engine) -> Iterator[None]:
+    """The server and all of its children, while the block runs."""
+    first = postgres.pid()
+    assert first
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    pids = [first, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_signed_in_person_sees_a_page_that_says_so_while_postgresql_is_away(site: Site) -> None:

@@ -121,3 +121,15 @@ def test_nobody_elses_tag_and_no_other_lists_counts(maria_client: Client, financ
 def test_a_tag_that_is_none_shows_the_list(maria_client: Client, finance: Actor, tag: str) -> None:
     request_of(finance)
     assert look(maria_client, tag).status_code == 200
+
+
+def test_what_lapses_in_another_tab_is_noticed_at_once(store: None, finance: Actor, maria: Actor) -> None:
+    approval = Approval.objects.get(pk=request_of(finance, expires_in=60).pk)
+    for tab in ("mine", "decided", "asked"):
+        assert Listing(maria, tab, now=approval.created_at).turns_at <= approval.expires_at
+
+
+def test_the_last_hour_is_counted_down_in_the_page(maria_client: Client, finance: Actor) -> None:
+    request_of(finance, expires_in=1500)
+    request_of(finance, expires_in=8000)
+    assert look(maria_client).content.decode().count("data-until=") == 1

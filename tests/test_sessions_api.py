@@ -194,6 +194,14 @@ def test_the_same_state_again_leaves_an_ended_session_as_it_is(finance_door: Doo
     assert (again.json(), again.headers["ETag"]) == (before.json(), before.headers["ETag"])
 
 
+@pytest.mark.parametrize("number", [6.02214076e23, 1e22, 1.5e300, 0.1, 10**20])
+def test_a_number_that_the_database_writes_another_way_is_the_same_number(finance_door: Door, number: float) -> None:
+    id = opened(finance_door)
+    tags = [finance_door.put(f"/sessions/{id}", json={"metadata": {"x": number}}).headers["ETag"] for _ in range(3)]
+    assert tags == ['"2"'] * 3
+    assert finance_door.put(f"/sessions/{id}", json={"metadata": {"x": True}}).headers["ETag"] == '"3"'
+
+
 @pytest.mark.parametrize("word", ["done", "cancelled", "in progress"])
 def test_an_unknown_status_is_400_on_put_and_422_in_the_list(finance_door: Door, word: str) -> None:
     id = opened(finance_door)
@@ -394,6 +402,7 @@ def test_a_cursor_is_bound_to_route_filters_and_caller(finance_door: Door, felix
         felix_door.get("/sessions", params={"cursor": cursor}),
         finance_door.get("/tasks", params={"cursor": cursor}),
         finance_door.get("/sessions", params={"cursor": cursor, "status": "pending"}),
+        finance_door.get("/sessions", params={"cursor": cursor, "q": "None"}),
         finance_door.get("/sessions", params={"cursor": cursor[:-1] + ("A" if cursor[-1] != "A" else "B")}),
         *[finance_door.get("/sessions", params={"cursor": broken}) for broken in ("x", "a:b:c", ".é:ü", "::::")],
     ]

@@ -1,11 +1,13 @@
 """Work that is handed to a role: its people find it, pick it up and end it in the browser, by the same rules as through the API."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
-from approvals.actions import ask
+from approvals.actions import ask, decide
 from approvals.models import Approval
 from audit.actor import Actor
 from sessions.actions import claim_task, open_session, route_task
@@ -183,6 +185,24 @@ def test_of_many_notices_the_newest_are_shown(store: None, enter: Enter, finance
 
 
 def test_a_task_is_not_ended_as_if_it_were_a_notice(enter: Enter, task: Task) -> None:
-    assert enter("lea", "legal").post(f"/sessions/notices/{task.pk}/read/").status_code == 303
+    claim_task(actor=person("lea", "legal"), task_id=task.pk)
+    assert enter("lea", "legal").post(f"/sessions/notices/{task.pk}/read/").status_code == 404
     task.refresh_from_db()
-    assert task.status == "pending"
+    assert task.status == "active"
+
+
+def test_a_notice_in_a_session_is_no_work_to_pick_up(store: None, enter: Enter, finance: Actor) -> None:
+    session = open_session(actor=finance, role="finance").row
+    route_task(actor=finance, target="legal", task_type="notification", description="Paid.", session_id=session.pk)
+    page = text(enter("lea", "legal").get("/"))
+    assert "0 not picked up yet" in page and "Nothing waits to be picked up" in page and "Paid." in page
+
+
+def test_a_session_that_took_its_task_later_tells_what_was_asked_since(store: None, enter: Enter, finance: Actor, maria: Actor) -> None:
+    task = told(finance)
+    session = open_session(actor=replace(finance, request_trace=uuid4()), role="finance", task_id=task.pk).row
+    request = ask(actor=finance, task_id=task.pk, approver_role="manager").row
+    decide(actor=maria, approval_id=request.pk, verdict="rejected", note="Not this year.")
+    ada = enter("ada", "auditor")
+    for address in (f"/sessions/{session.pk}/", f"/audit/?subject={session.pk}", f"/approvals/{request.pk}/"):
+        assert "Not this year." in text(ada.get(address)), address

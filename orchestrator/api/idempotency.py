@@ -47,7 +47,7 @@ def answer(
     if key and (copy := _copy(request, key)):
         return _response(request, status, copy, version, replayed=True)
     made = run(key)
-    said = {"body": json.dumps(reply(made.row)), "location": where(made.row), "role": role(made.row)}
+    said = {"body": json.dumps(reply(made.row)), "location": where(made.row), "role": "" if made.found else role(made.row)}
     if key and not made.found:
         born = made.row.created_at if made.replayed else began  # type: ignore[attr-defined]
         _keep(request, key, born, said)

@@ -128,7 +128,7 @@ def read_cursor(request: HttpRequest, query: Walked) -> Cursor | None:
 
 def _bound(request: HttpRequest, query: Walked) -> str:
     """What a cursor belongs to: route, filters, caller."""
-    filters = {name: str(value) for name, value in query.model_dump(exclude={"page", "page_size", "cursor"}).items()}
+    filters = {name: value and str(value) for name, value in query.model_dump(exclude={"page", "page_size", "cursor"}).items()}
     text = json.dumps([request.path, actor_of(request).principal, filters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -30,6 +30,8 @@ DETAILS = {
     406: "Only JSON is spoken here: send Accept: application/json.",
     500: "Something went wrong on our side; it has been logged under the trace id.",
 }
+#: What a client that takes JSON says, whatever parameters come with it.
+JSON = {"*/*", "application/*", "application/json", "application/problem+json"}
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -96,7 +98,7 @@ class TraceMiddleware:
             return self._plain(request, 400, "The body ended before it was complete.")
         if not is_api(request):
             return self._lost_client(request)
-        if request.path != "/api/docs" and not (request.accepts("application/json") or request.accepts("application/problem+json")):
+        if request.path != "/api/docs" and not JSON.intersection(f"{kind.main_type}/{kind.sub_type}" for kind in request.accepted_types):
             return problem(request, 406)
         if request.method == "HEAD":
             request.method = "GET"  # the server drops the body
@@ -111,7 +113,7 @@ class TraceMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if is_api(request) and response.status_code >= 400 and not response.headers["Content-Type"].startswith("application/problem"):
+        if is_api(request) and response.status_code >= 400 and not response.headers["Content-Type"].startswith("application/"):
             return self._shaped(request, response.status_code, response.headers)
         return response
 

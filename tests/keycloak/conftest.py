@@ -95,7 +95,7 @@ def keycloak() -> Iterator[Keycloak]:
     url = f"http://127.0.0.1:{port}"
     environment = {
         **os.environ, "KC_BOOTSTRAP_ADMIN_USERNAME": "root", "KC_BOOTSTRAP_ADMIN_PASSWORD": ROOT, "JAVA_OPTS_KC_HEAP": "-Xms128m -Xmx512m",
-        "DESK_PUBLIC_URL": desk, "DESK_INTERNAL_URL": desk,
+        "KC_PROXY_HEADERS": "xforwarded", "DESK_PUBLIC_URL": desk, "DESK_INTERNAL_URL": desk,
     }  # fmt: skip
     start = ["bash", str(home / "bin" / "kc.sh"), "start", "--db=dev-file", "--import-realm", "--http-enabled=true"]
     start += ["--hostname-strict=false", "--http-host=127.0.0.1", f"--http-port={port}"]
