@@ -54,6 +54,7 @@ def test_compose_holds_every_part() -> None:
 def test_compose_sets_what_the_product_reads_and_the_product_starts_with_it(service: str, tmp_path: Path) -> None:
     said = environment(service)
     assert said.keys() <= read().keys()
+    assert read().keys() - said.keys() == {"DEBUG", "HOST", "ORCHESTRATOR_HOME", "PORT"}  # the image's own
     clean = {"PATH": os.environ["PATH"], "ORCHESTRATOR_HOME": str(tmp_path), **said}
     started = subprocess.run([sys.executable, "manage.py", "check"], cwd=ROOT, env=clean, capture_output=True, text=True, timeout=60)
     assert started.returncode == 0, started.stderr

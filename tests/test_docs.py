@@ -70,7 +70,9 @@ def test_a_documented_setting_has_its_real_default_and_bounds(name: str) -> None
 
 def test_the_example_names_every_setting_with_its_default() -> None:
     lines = re.findall(r"^# ([A-Z_]+)=(\S*)", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert dict(lines) == {name: found.default for name, found in read().items()}
+    product = {name: found.default for name, found in read().items()}
+    compose = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / "compose.yaml").read_text()))
+    assert dict(lines) == compose | product
     assert len(lines) == len(dict(lines))
 
 

@@ -102,3 +102,19 @@ def test_at_any_width_there_is_room_to_read(enter: Enter, finance_door: Door, wi
     sheet = page.locator("#sheet").bounding_box()
     assert sheet and sheet["width"] >= 500
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+
+
+def test_why_a_press_did_nothing_stays_until_the_next_one(page: Page, finance_door: Door) -> None:
+    approval = ask(finance_door, "First")
+    page.goto(f"/approvals/{approval.pk}/")
+    page.route("**/decide/**", lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}, body="away"))
+    approve(page).click()
+    expect(page.locator("#notice")).to_contain_text("nothing was changed")
+    with page.expect_response(lambda answer: "since=" in answer.url, timeout=12_000):
+        pass
+    page.wait_for_timeout(300)
+    expect(page.locator("#notice")).to_contain_text("nothing was changed")
+    page.unroute("**/decide/**")
+    approve(page).click()
+    expect(outcome(page)).to_contain_text("approved by maria (you)")
+    expect(page.locator("#notice")).to_have_text("")
