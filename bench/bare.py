@@ -8,6 +8,7 @@ from django.urls import path
 from orchestrator.settings import *  # noqa: F403 - the same server settings, less what follows
 
 MIDDLEWARE = []
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410"]  # nobody asks for the administration's pages here
 ROOT_URLCONF = "bench.bare"
 
 SHOWN = {

@@ -24,7 +24,7 @@ control_socket_disable = True  # nothing listens but the site
 
 def post_worker_init(worker: Any) -> None:
     """What stops every command stops the server too, before it serves; who waits for a decision hears of a shutdown."""
-    if wrong := [message for message in run_checks() if message.is_serious()]:
+    if wrong := [message for message in run_checks() if message.is_serious() and not message.is_silenced()]:
         worker.log.error("The configuration is wrong.\n%s", "\n".join(map(str, wrong)))
         sys.exit(3)  # gunicorn's WORKER_BOOT_ERROR: the whole server stops
     from orchestrator.api import waiting  # only now are the apps loaded

@@ -65,8 +65,12 @@ def test_with_100_000_waiting_every_page_is_quick_and_an_unchanged_list_quicker(
     asked = {name: queries(get) for name, get in gets.items()}
     assert max(asked.values()) <= MOST_QUERIES
     for name, address, part in (("its list alone", "/approvals/", ROWS), ("its sheet alone", f"/approvals/{last}/", SHEET)):
-        known_to = {**part, "If-None-Match": known(maria, address, part)}
-        assert maria.get(address, headers=known_to).status_code == 304
+        for _ in range(3):  # a request may run out between the two
+            known_to = {**part, "If-None-Match": known(maria, address, part)}
+            if maria.get(address, headers=known_to).status_code == 304:
+                break
+        else:
+            pytest.fail(f"{name} never answers 304")
         unchanged = milliseconds(lambda at=address, has=known_to: maria.get(at, headers=has))  # type: ignore[misc]
         assert unchanged < 10 and unchanged * 2.5 < spent[name], (name, unchanged, spent[name])
 
