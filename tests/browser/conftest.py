@@ -74,7 +74,8 @@ class Watch:
 
     def console(self, message: ConsoleMessage) -> None:
         """Only what is worth a look."""
-        provoked = any(f"the server responded with a status of {status}" in message.text for status in self.expected)
+        said = ("the server responded with a status of", "Response Status Error Code")  # the browser's words, and htmx's
+        provoked = any(f"{words} {status}" in message.text for words in said for status in self.expected)
         if message.type in {"error", "warning"} and not provoked:
             self.complaints.append(message.text)
 

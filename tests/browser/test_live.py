@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from approvals.actions import cancel, decide
 from audit.actor import Actor
 from sessions.actions import claim_task, end_task
-from tests.browser.conftest import Enter
+from tests.browser.conftest import Enter, Watch
 from tests.browser.desk import approve, ask, ask_in_turn, heading, link, note, outcome, reject, row
 from tests.conftest import Door, agent, person
 from tests.evidence import lapse_approval
@@ -104,7 +104,8 @@ def test_at_any_width_there_is_room_to_read(enter: Enter, finance_door: Door, wi
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
 
 
-def test_why_a_press_did_nothing_stays_until_the_next_one(page: Page, finance_door: Door) -> None:
+def test_why_a_press_did_nothing_stays_until_the_next_one(page: Page, finance_door: Door, watch: Watch) -> None:
+    watch.expected.add(503)
     approval = ask(finance_door, "First")
     page.goto(f"/approvals/{approval.pk}/")
     page.route("**/decide/**", lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}, body="away"))
